@@ -139,9 +139,7 @@ class LibrarySelection(models.Model):
     selected = models.JSONField()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["user", "course_id", "library_key"], name="sample_selection")
-        ]
+        constraints = [models.UniqueConstraint(fields=["user", "course_id", "library_key"], name="sample_selection")]
 
     def __str__(self) -> str:
         return f"{self.user}: {self.library_key}"

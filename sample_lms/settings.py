@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "waffle",
+    "eventtracking.django.apps.EventTrackingConfig",
     "completion",
     "completion_aggregator",
     "sample_lms",
@@ -76,7 +77,15 @@ CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 CELERY_TASK_ALWAYS_EAGER = not CELERY_BROKER_URL
 CELERY_TASK_ACKS_LATE = True
 
-REST_FRAMEWORK = {"PAGE_SIZE": 10, "TEST_REQUEST_DEFAULT_FORMAT": "json"}
+REST_FRAMEWORK = {
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
+    "PAGE_SIZE": 10,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+# edx-completion emits a tracking event for each completion; here nobody listens.
+EVENT_TRACKING_ENABLED = True
+EVENT_TRACKING_BACKENDS: dict[str, object] = {}
 
 COMPLETION_AGGREGATOR_LMS = "sample_lms.lms.SampleLMS"
 COMPLETION_AGGREGATOR_AUTHENTICATION_CLASSES = [

@@ -1,0 +1,21 @@
+"""The rules of completion, pure: standard library only, no Django, no clock, no I/O.
+
+Anybody may import it; it imports nothing of this package.
+"""
+
+from completion_aggregator.engine.errors import CompletionAggregatorError, CourseTreeError
+from completion_aggregator.engine.rollup import Completion, Tally, affected, roll_up, tally_leaf
+from completion_aggregator.engine.tree import Block, CompletionMode, CourseTree
+
+__all__ = [
+    "Block",
+    "Completion",
+    "CompletionAggregatorError",
+    "CompletionMode",
+    "CourseTree",
+    "CourseTreeError",
+    "Tally",
+    "affected",
+    "roll_up",
+    "tally_leaf",
+]

@@ -1,0 +1,1 @@
+"""The port to the LMS (base.py) and the adapters that ship with the package."""

@@ -1,0 +1,24 @@
+"""Reading: what views, pages and other plugins ask. Nothing here changes a row.
+
+`__all__` is the public Python API; it is stable.
+"""
+
+from completion_aggregator.selectors.completions import (
+    CourseCompletion,
+    Learner,
+    get_course_completion,
+    get_course_completions,
+    get_learner_completions,
+)
+from completion_aggregator.selectors.stats import CourseStats, get_course_means, get_course_stats
+
+__all__ = [
+    "CourseCompletion",
+    "CourseStats",
+    "Learner",
+    "get_course_completion",
+    "get_course_completions",
+    "get_course_means",
+    "get_course_stats",
+    "get_learner_completions",
+]

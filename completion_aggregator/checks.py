@@ -1,0 +1,46 @@
+"""System checks: a wrong deployment is found by `manage.py check`. Ids are stable; docs/reference/checks.rst."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Info
+from django.core.exceptions import ImproperlyConfigured
+
+from completion_aggregator.compat import get_lms
+from completion_aggregator.conf import RETIRED, Settings, conf
+
+
+def check_lms(**kwargs: Any) -> Iterable[CheckMessage]:
+    try:
+        return get_lms().check()
+    except ImproperlyConfigured as error:
+        hint = "Set COMPLETION_AGGREGATOR_LMS to the dotted path of your LMS's adapter class; see docs/howto/port.rst."
+        return [Error(str(error), hint=hint, id="completion_aggregator.E001")]
+
+
+def check_settings(**kwargs: Any) -> Iterable[CheckMessage]:
+    return [
+        Error(
+            f"The setting {setting.name} must be {setting.expects}.",
+            hint=setting.doc,
+            id="completion_aggregator.E002",
+        )
+        for setting in Settings.all()
+        # An empty LMS has a check of its own.
+        if setting is not Settings.LMS and not setting.valid(setting.__get__(conf, Settings))
+    ]
+
+
+def check_retired_settings(**kwargs: Any) -> Iterable[CheckMessage]:
+    return [
+        Info(
+            f"The setting {name} has no effect any more: {reason}.",
+            hint="It may be removed.",
+            id="completion_aggregator.I001",
+        )
+        for name, reason in RETIRED.items()
+        if hasattr(settings, name)
+    ]

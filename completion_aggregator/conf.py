@@ -1,0 +1,148 @@
+"""Every setting, once: name, type, default, unit and meaning.
+
+Read one as `conf.BLOCK_TYPES`; it looks into Django's settings each time, so that overrides just work.
+The names are those of the plugin that this package replaces, where a setting still means what it meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, overload
+
+from django.conf import settings
+
+T = TypeVar("T")
+PREFIX = "COMPLETION_AGGREGATOR_"
+
+
+class Setting(Generic[T]):
+    """One setting: a descriptor that reads Django's settings at access time."""
+
+    def __init__(self, default: T, doc: str, *, expects: str, valid: Callable[[Any], bool]) -> None:
+        self.default = default
+        self.doc = doc
+        #: What a valid value is, in words: ends the sentence "… must be".
+        self.expects = expects
+        self.valid = valid
+        self.name = ""
+
+    def __set_name__(self, owner: type[Settings], name: str) -> None:
+        self.name = PREFIX + name
+
+    @overload
+    def __get__(self, instance: None, owner: type[Settings]) -> Setting[T]: ...
+    @overload
+    def __get__(self, instance: Settings, owner: type[Settings]) -> T: ...
+    def __get__(self, instance: Settings | None, owner: type[Settings]) -> Setting[T] | T:
+        if instance is None:
+            return self
+        value: T = getattr(settings, self.name, self.default)
+        return value
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and "." in value
+
+
+def _is_paths(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(map(_is_path, value))
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, set | frozenset | list | tuple) and all(isinstance(name, str) for name in value)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+class Settings:
+    """The settings, by their names without the prefix COMPLETION_AGGREGATOR_."""
+
+    LMS = Setting[str](
+        "",
+        "Dotted path of the adapter class that answers for the LMS (a subclass of completion_aggregator.lms.base.LMS).",
+        expects="a dotted path",
+        valid=_is_path,
+    )
+    BLOCK_TYPES = Setting[set[str]](
+        {"course", "chapter", "sequential", "vertical"},
+        "Block types that clients may ask for in requested_fields.",
+        expects="a set of block types",
+        valid=_is_names,
+    )
+    ASYNC_AGGREGATION = Setting[bool](
+        True,
+        "True: a completion only marks the learner stale, a worker or command aggregates later. "
+        "False: the learner's own completion is aggregated right after the request's transaction has committed.",
+        expects="True or False",
+        valid=_is_bool,
+    )
+    AGGREGATE_UNRELEASED_BLOCKS = Setting[bool](
+        False,
+        "True: blocks whose start date has not come count too.",
+        expects="True or False",
+        valid=_is_bool,
+    )
+    AUTHENTICATION_CLASSES = Setting[list[str]](
+        [
+            "edx_rest_framework_extensions.auth.jwt.authentication.JwtAuthentication",
+            "openedx.core.lib.api.authentication.BearerAuthenticationAllowInactiveUser",
+            "edx_rest_framework_extensions.auth.session.authentication.SessionAuthenticationAllowInactiveUser",
+        ],
+        "Dotted paths of the authentication classes of the REST API, tried in this order. "
+        "The first one decides whether a refusal is a 401, so it must have a WWW-Authenticate header.",
+        expects="a list of dotted paths",
+        valid=_is_paths,
+    )
+    PAGINATION_CLASS = Setting[str](
+        "completion_aggregator.api.common.CompletionPagination",
+        "Dotted path of the pagination class of the REST API.",
+        expects="a dotted path",
+        valid=_is_path,
+    )
+    MEAN_CACHE_TIMEOUT = Setting[float](
+        300,
+        "How long the mean of a course is kept in the default cache, when nothing is aggregated meanwhile. "
+        "Unit: seconds; 0: not at all.",
+        expects="a number of seconds",
+        valid=_is_seconds,
+    )
+    MAX_ATTEMPTS = Setting[int](
+        10,
+        "How often the aggregation of a learner in a course may fail before it is left alone. Unit: attempts.",
+        expects="a whole number above 0",
+        valid=_is_count,
+    )
+    RETRY_DELAY = Setting[float](
+        60,
+        "Time before the second attempt after a failure; it doubles with each further one, up to a day. Unit: seconds.",
+        expects="a number of seconds",
+        valid=_is_seconds,
+    )
+
+    @classmethod
+    def all(cls) -> list[Setting[Any]]:
+        """Return every setting, in the order written here."""
+        return [value for value in vars(cls).values() if isinstance(value, Setting)]
+
+
+conf = Settings()
+
+#: Settings of the replaced plugin that mean nothing any more, and why. Setting them is harmless.
+RETIRED = {
+    PREFIX + "AGGREGATION_LOCK": "rows are locked, not the whole aggregation",
+    PREFIX + "AGGREGATION_LOCK_TIMEOUT_SECONDS": "a row lock ends with its transaction",
+    PREFIX + "CLEANUP_LOCK": "two cleanups at once do no harm",
+    PREFIX + "CLEANUP_LOCK_TIMEOUT_SECONDS": "two cleanups at once do no harm",
+    PREFIX + "UPDATER_CACHE_TIMEOUT": "a course's structure is kept by its published version, not by time",
+    PREFIX + "USE_COLLECTED_BLOCK_STRUCTURE": "learners with the same view of a course always share its structure",
+}

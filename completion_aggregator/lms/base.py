@@ -1,0 +1,149 @@
+"""The port: what completion_aggregator asks an LMS, and the records in which it answers.
+
+An adapter is a subclass of `LMS`, named by the setting COMPLETION_AGGREGATOR_LMS. Adapters import this module;
+everybody else goes through completion_aggregator.compat. Questions are asked for many at once where that helps.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.checks import CheckMessage
+from django.db.models import QuerySet
+from opaque_keys.edx.keys import CourseKey
+
+from completion_aggregator.engine import CourseTree
+from completion_aggregator.exceptions import NotSupportedByLMSError
+
+
+class Capability(enum.Enum):
+    """What not every LMS has; the value ends the sentence "This LMS has no …"."""
+
+    COHORTS = "cohorts"
+    MOBILE_COURSES = "flag for courses available on mobile"
+    ROLES = "access roles in courses"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutlineBlock:
+    """One block of a published course, whoever may see it."""
+
+    #: Text of the usage key.
+    key: str
+    block_type: str
+    display_name: str
+    #: Places of its children in `CourseOutline.blocks`, in the order shown.
+    children: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CourseOutline:
+    """All blocks of one published version of a course, in course order, the course block first."""
+
+    version: str
+    blocks: tuple[OutlineBlock, ...]
+    #: Moments, ascending, at which somebody's view of the course changes by itself: release dates.
+    change_dates: tuple[datetime, ...] = field(default=())
+
+    @cached_property
+    def positions(self) -> Mapping[str, int]:
+        """Place in the course of each block, by key."""
+        return {block.key: position for position, block in enumerate(self.blocks)}
+
+    def below(self, key: str) -> set[str]:
+        """Return the keys of a block and of everything under it; `key` must be in the outline."""
+        found: set[int] = set()
+        waiting = [self.positions[key]]
+        while waiting:
+            position = waiting.pop()
+            if position not in found:
+                found.add(position)
+                waiting.extend(self.blocks[position].children)
+        return {self.blocks[position].key for position in found}
+
+    def next_change(self, now: datetime) -> datetime | None:
+        """Return the first of the change dates after `now`."""
+        later = bisect_right(self.change_dates, now)
+        return self.change_dates[later] if later < len(self.change_dates) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CourseView:
+    """What some learners see of a course; learners with the same view share a tree."""
+
+    tree: CourseTree
+    user_ids: tuple[int, ...]
+
+
+class LMS(ABC):
+    """What an LMS must answer. Methods that need a capability are only called, and overridden, where it is declared."""
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+
+    def check(self) -> list[CheckMessage]:
+        """Return what is wrong with this LMS's own configuration, for `manage.py check`."""
+        return []
+
+    @abstractmethod
+    def enrollments(self) -> QuerySet[Any]:
+        """Return the active enrollments of the site: rows with `user` (to the user model) and `course_id`."""
+
+    @abstractmethod
+    def is_course_staff(self, user: AbstractBaseUser, course_key: CourseKey) -> bool:
+        """Tell whether the user works in this course or for its organisation (global staff need not be asked)."""
+
+    @abstractmethod
+    def course_versions(self, course_keys: Collection[CourseKey]) -> dict[CourseKey, str]:
+        """Return what is published now of each course; courses that do not exist are left out.
+
+        Returns:
+            Versions of at most 64 characters, never the same for two publications.
+        Cost: queries do not grow with the number of courses.
+        """
+
+    @abstractmethod
+    def course_outline(self, course_key: CourseKey) -> CourseOutline:
+        """Return all blocks of the course as published now.
+
+        Raises:
+            CourseNotFoundError: no such course.
+        Cost: O(blocks); asked once per version and process.
+        """
+
+    @abstractmethod
+    def course_views(self, course_key: CourseKey, user_ids: Collection[int], *, now: datetime) -> Iterable[CourseView]:
+        """Group learners by what they see of the course at `now`, enrolled or not.
+
+        Returns:
+            Each learner in exactly one view; learners who do not exist in none.
+        Raises:
+            CourseNotFoundError: no such course.
+        Cost: queries do not grow with the number of learners.
+        """
+
+    def role_holders(self, course_key: CourseKey, roles: Collection[str] | None = None) -> QuerySet[Any]:
+        """Return the user ids of those who hold one of the roles (None: any) in the course or in all of its org."""
+        raise self.lacks(Capability.ROLES)
+
+    def cohort_ids(self, course_key: CourseKey) -> set[int] | None:
+        """Return the ids of the course's cohorts; None when the course is not cohorted (any more)."""
+        raise self.lacks(Capability.COHORTS)
+
+    def cohort_members(self, course_key: CourseKey, cohort_ids: Collection[int]) -> QuerySet[Any]:
+        """Return the user ids of the members of these cohorts of the course."""
+        raise self.lacks(Capability.COHORTS)
+
+    def mobile_courses(self) -> QuerySet[Any]:
+        """Return the course ids of the courses that are flagged as available on mobile."""
+        raise self.lacks(Capability.MOBILE_COURSES)
+
+    def lacks(self, capability: Capability) -> NotSupportedByLMSError:
+        return NotSupportedByLMSError(f"This LMS has no {capability.value}.")

@@ -1,0 +1,229 @@
+"""The tables; docs/concepts/tables.rst tells their story, docs/decisions why they are so.
+
+Services write them, selectors read them. Learners are known by id, courses and blocks by small integers:
+a stored row is an eighth of what the same row with text keys takes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from opaque_keys.edx.django.models import CourseKeyField, UsageKeyField
+
+from completion_aggregator.querysets import CourseAggregateQuerySet, StaleCompletionQuerySet
+from completion_aggregator.utils import MAX_KEY_LENGTH
+
+
+class KeyTextField(models.CharField):
+    """The text of an opaque key; takes keys and texts, gives texts, and compares case-sensitively everywhere.
+
+    Rows are read by the thousand; parsing their keys would cost more than the query.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("max_length", MAX_KEY_LENGTH)
+        super().__init__(*args, **kwargs)
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
+        parameters = super().db_parameters(connection)
+        if connection.vendor == "mysql":
+            # Its usual collations take A for a.
+            parameters["collation"] = "utf8mb4_bin"
+        return parameters
+
+
+class Course(models.Model):
+    """One row per course that was ever aggregated; written when a version is met for the first time."""
+
+    course_key = KeyTextField(_("course key"), unique=True)
+    #: The published version that the course's blocks and structure describe.
+    version = models.CharField(_("version"), max_length=64)
+    #: The version compiled: [[[block id, block key, block type, display name, [positions of children]], ...],
+    #: [release dates, ISO 8601]]; blocks in course order.
+    structure = models.JSONField(_("structure"), default=list)
+    #: When somebody's view of the course changes next; null: never. Then everybody in it becomes stale.
+    next_change_at = models.DateTimeField(_("next change"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("course")
+        verbose_name_plural = _("courses")
+        # Which courses have a release date that has passed?
+        indexes = [models.Index(fields=["next_change_at"], name="agg_course_next_change")]
+
+    def __str__(self) -> str:
+        return str(self.course_key)
+
+
+class CourseBlock(models.Model):
+    """One row per block ever seen in a course; kept when the block goes, since aggregates refer to it."""
+
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="blocks")
+    block_key = KeyTextField(_("block key"))
+    block_type = models.CharField(_("block type"), max_length=64)
+    display_name = models.CharField(_("display name"), max_length=255, blank=True)
+    #: Place in the course, depth first, the course block at 0; null: not in the published version.
+    position = models.PositiveIntegerField(_("position"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("block")
+        verbose_name_plural = _("blocks")
+        constraints = [
+            # Which row is this block's? A block keeps its id from version to version.
+            models.UniqueConstraint(fields=["course", "block_key"], name="agg_courseblock_key"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.block_key)
+
+
+class CourseAggregate(models.Model):
+    """One row per learner and course; a worker locks it while it aggregates that learner in that course."""
+
+    pk = models.CompositePrimaryKey("course_id", "user_id")
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="aggregates", db_index=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="course_aggregates",
+        # No check per row: a worker must not wait for, or hold up, whoever writes the user's row.
+        db_constraint=False,
+        db_index=True,
+    )
+    earned = models.FloatField(_("earned"), default=0.0)
+    possible = models.PositiveIntegerField(_("possible"), default=0)
+    percent = models.FloatField(_("percent"), default=0.0)
+    optional_earned = models.FloatField(_("optional earned"), default=0.0)
+    optional_possible = models.PositiveIntegerField(_("optional possible"), default=0)
+    #: When the newest completion behind the row was written: the learner's last activity.
+    last_modified = models.DateTimeField(_("last activity"), null=True, blank=True)
+    #: When the values were last computed; null: never yet, the row only serves as a lock.
+    computed_at = models.DateTimeField(_("computed"), null=True, blank=True)
+    #: When the course was first found complete, since it was last found incomplete.
+    completed_at = models.DateTimeField(_("completed"), null=True, blank=True)
+
+    objects = CourseAggregateQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("course aggregate")
+        verbose_name_plural = _("course aggregates")
+        indexes = [
+            # A class sorted by percent, and how it is distributed.
+            models.Index(fields=["course", "percent", "user"], name="agg_courseaggregate_percent"),
+            # A class sorted by last activity: who has gone quiet?
+            models.Index(fields=["course", "last_modified", "user"], name="agg_courseaggregate_activity"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.course_id}: {self.percent:.0%}"
+
+
+class BlockAggregate(models.Model):
+    """One row per learner and aggregator block that the learner sees, the course block included."""
+
+    pk = models.CompositePrimaryKey("user_id", "block_id")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="block_aggregates",
+        db_constraint=False,
+        db_index=False,
+    )
+    block = models.ForeignKey(
+        CourseBlock, on_delete=models.CASCADE, related_name="aggregates", db_constraint=False, db_index=False
+    )
+    earned = models.FloatField(_("earned"))
+    possible = models.PositiveIntegerField(_("possible"))
+    optional_earned = models.FloatField(_("optional earned"))
+    optional_possible = models.PositiveIntegerField(_("optional possible"))
+    #: When the newest completion behind the row was written.
+    last_modified = models.DateTimeField(_("last activity"), null=True, blank=True)
+    #: When the row was written.
+    modified = models.DateTimeField(_("modified"))
+
+    class Meta:
+        verbose_name = _("block aggregate")
+        verbose_name_plural = _("block aggregates")
+        indexes = [
+            # Everybody's values of one block.
+            models.Index(fields=["block", "user"], name="agg_blockaggregate_block"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.block_id}: {self.earned}/{self.possible}"
+
+
+class StaleCompletion(models.Model):
+    """One row per open marker: a learner's aggregates in a course are older than what they are made from.
+
+    Written in the transaction of the change, deleted by the transaction that has counted it.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="+",
+        # The insert is part of a learner's request: it must not take locks elsewhere.
+        db_constraint=False,
+        db_index=False,
+    )
+    course_key = KeyTextField(_("course key"))
+    #: The completable block that changed; null: anything may have changed.
+    block_key = KeyTextField(_("block key"), null=True, blank=True)
+    created = models.DateTimeField(_("created"), default=timezone.now)
+    #: How often aggregating it has failed.
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    #: After a failure: not to be tried again before.
+    not_before = models.DateTimeField(_("not before"), null=True, blank=True)
+    last_error = models.CharField(_("last error"), max_length=255, blank=True)
+
+    objects = StaleCompletionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("stale completion")
+        verbose_name_plural = _("stale completions")
+        indexes = [
+            # Is this learner stale, and in which courses?
+            models.Index(fields=["user", "course_key"], name="agg_stale_user"),
+            # Who is stale in this course, in order of user id?
+            models.Index(fields=["course_key", "user"], name="agg_stale_course"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.course_key}: {self.block_key or 'everything'}"
+
+
+class Aggregator(models.Model):
+    """The same rows as BlockAggregate under the names of openedx-completion-aggregator 4.5; a database view.
+
+    Read only. It is here so that what others have written against that plugin, by ORM or SQL, keeps working.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.DO_NOTHING, related_name="+")
+    course_key = CourseKeyField(max_length=MAX_KEY_LENGTH)
+    aggregation_name = models.CharField(max_length=255)
+    block_key = UsageKeyField(max_length=MAX_KEY_LENGTH)
+    earned = models.FloatField()
+    possible = models.FloatField()
+    percent = models.FloatField()
+    optional_earned = models.FloatField()
+    optional_possible = models.FloatField()
+    optional_percent = models.FloatField()
+    last_modified = models.DateTimeField(null=True)
+    #: The same as modified: a row is not dated twice.
+    created = models.DateTimeField()
+    modified = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "completion_aggregator_aggregator"
+        verbose_name = _("aggregator")
+        verbose_name_plural = _("aggregators")
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.aggregation_name} {self.block_key} {self.percent:.0%}"

@@ -1,0 +1,33 @@
+"""Named filters of the tables; models.py makes them the default managers' methods."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db.models import Q, QuerySet
+
+if TYPE_CHECKING:
+    from completion_aggregator.models import CourseAggregate, StaleCompletion
+
+
+class StaleCompletionQuerySet(QuerySet["StaleCompletion"]):
+    """Filters of markers."""
+
+    def of(self, course_key: str, user_ids: Collection[int]) -> StaleCompletionQuerySet:
+        return self.filter(course_key=course_key, user_id__in=user_ids)
+
+    def due(self, now: datetime, max_attempts: int) -> StaleCompletionQuerySet:
+        """Keep those that a worker may take: not waiting after a failure, not given up."""
+        return self.filter(Q(not_before=None) | Q(not_before__lte=now), attempts__lt=max_attempts)
+
+    def given_up(self, max_attempts: int) -> StaleCompletionQuerySet:
+        return self.filter(attempts__gte=max_attempts)
+
+
+class CourseAggregateQuerySet(QuerySet["CourseAggregate"]):
+    """Filters of course aggregates."""
+
+    def of(self, course_key: str, user_ids: Collection[int]) -> CourseAggregateQuerySet:
+        return self.filter(course__course_key=course_key, user_id__in=user_ids)

@@ -1,0 +1,94 @@
+"""Marking: noting that a learner's aggregates in a course are older than what they are made from.
+
+A marker is deleted only by the transaction that has counted it. So a new one is always written, even where an
+open one says the same: that one may just now be in the hands of a worker who has not seen the change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from django.db import connections, router, transaction
+from django.db.models import CharField, DateTimeField, IntegerField, Max, QuerySet, Value
+from django.utils import timezone
+from opaque_keys.edx.keys import CourseKey
+
+from completion_aggregator.compat import get_lms
+from completion_aggregator.models import Course, CourseAggregate, StaleCompletion
+from completion_aggregator.selectors.stats import forget_means
+from completion_aggregator.utils import parse_course_key
+
+
+def mark_completion(user_id: int, course_key: CourseKey, block_key: str) -> None:
+    """Note that a learner's completion of one block was written or deleted.
+
+    Cost: one insert in the caller's transaction, which waits for nobody.
+    """
+    StaleCompletion.objects.create(user_id=user_id, course_key=course_key, block_key=block_key)
+
+
+def mark_learners(course_key: CourseKey, user_ids: Collection[int]) -> None:
+    """Note that anything may have changed for these learners in the course.
+
+    Cost: one insert for every 5,000 learners.
+    """
+    markers = [StaleCompletion(user_id=user_id, course_key=course_key) for user_id in user_ids]
+    StaleCompletion.objects.bulk_create(markers, batch_size=5_000)
+    transaction.on_commit(lambda: forget_means(course_key))
+
+
+def mark_course(course_key: CourseKey) -> int:
+    """Note that anything may have changed for everybody in a course; return how many learners that is.
+
+    Everybody is the active enrollments and whoever was ever aggregated in it, since they may come back. The new
+    markers take the place of older ones of their kind: each learner is left with one.
+    Cost: 4 statements, whatever the number of learners.
+    """
+    key = str(course_key)
+    enrolled = get_lms().enrollments().filter(course_id=course_key)
+    aggregated = CourseAggregate.objects.filter(course__course_key=key)
+    everything = StaleCompletion.objects.filter(course_key=key, block_key=None)
+    with transaction.atomic():
+        newest = everything.aggregate(newest=Max("id"))["newest"]
+        marked = _insert_markers(enrolled, key)
+        marked += _insert_markers(aggregated.exclude(user_id__in=enrolled.values("user_id")), key)
+        if newest is not None:
+            everything.filter(id__lte=newest).delete()
+        transaction.on_commit(lambda: forget_means(course_key))
+    return marked
+
+
+def mark_due_changes(now: datetime) -> int:
+    """Mark everybody in each course in which a release date has passed; return how many courses that is."""
+    keys = list(Course.objects.filter(next_change_at__lte=now).values_list("course_key", flat=True))
+    for key in keys:
+        with transaction.atomic():
+            course = Course.objects.select_for_update().get(course_key=key)
+            if course.next_change_at is None or course.next_change_at > now:
+                continue  # Somebody else was faster.
+            _, change_dates = course.structure
+            later = [moment for moment in map(datetime.fromisoformat, change_dates) if moment > now]
+            course.next_change_at = min(later, default=None)
+            course.save(update_fields=["next_change_at"])
+            mark_course(parse_course_key(key))
+    return len(keys)
+
+
+def _insert_markers(learners: QuerySet[Any], course_key: str) -> int:
+    """Write a marker for each row of a queryset that has a `user_id`, in one INSERT … SELECT."""
+    using = router.db_for_write(StaleCompletion)
+    quote = connections[using].ops.quote_name
+    select = learners.order_by().values_list(
+        "user_id",
+        Value(course_key, output_field=CharField()),
+        Value(timezone.now(), output_field=DateTimeField()),
+        Value(0, output_field=IntegerField()),
+        Value("", output_field=CharField()),
+    )
+    sql, parameters = select.query.get_compiler(using).as_sql()
+    columns = ", ".join(map(quote, ("user_id", "course_key", "created", "attempts", "last_error")))
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"INSERT INTO {quote(StaleCompletion._meta.db_table)} ({columns}) {sql}", parameters)
+        return int(cursor.rowcount)

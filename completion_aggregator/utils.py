@@ -1,0 +1,59 @@
+"""Helpers around keys; anybody above the engine may import them."""
+
+from __future__ import annotations
+
+from opaque_keys import InvalidKeyError as OpaqueKeyError
+from opaque_keys.edx.keys import CourseKey, UsageKey
+
+from completion_aggregator.exceptions import InvalidKeyError
+
+#: Longest key that any of the tables holds. Unit: characters.
+MAX_KEY_LENGTH = 255
+
+
+def parse_course_key(text: str) -> CourseKey:
+    """Read a course key of either form, without branch and version.
+
+    Raises:
+        InvalidKeyError: not a key, or the key of something else (a library).
+    """
+    try:
+        key = CourseKey.from_string(text)
+    except (OpaqueKeyError, UnicodeError):
+        raise InvalidKeyError("Invalid course key.") from None
+    if not key.is_course or not is_storable(text):
+        raise InvalidKeyError("Invalid course key.")
+    if hasattr(key, "version_agnostic"):
+        key = key.for_branch(None).version_agnostic()
+    return key
+
+
+def parse_block_key(text: str, course_key: CourseKey) -> str:
+    """Read the usage key of a block of the course; return its text, which is how blocks are known here.
+
+    The text of an old key (i4x://…) is the same with and without its run, so texts compare where keys do not.
+
+    Raises:
+        InvalidKeyError: not a key, or a key of another course.
+    """
+    try:
+        key = UsageKey.from_string(text)
+    except (OpaqueKeyError, UnicodeError):
+        raise InvalidKeyError("Invalid block key.") from None
+    if not is_storable(text) or key.map_into_course(course_key) != _with_run(key, course_key):
+        raise InvalidKeyError("Not a block of this course.")
+    return str(key.map_into_course(course_key))
+
+
+def _with_run(key: UsageKey, course_key: CourseKey) -> UsageKey:
+    """Give an old key the run of the course, when it is otherwise of that course."""
+    if key.course_key.run is None and (key.org, key.course) == (course_key.org, course_key.course):
+        return key.map_into_course(course_key)
+    if hasattr(key.course_key, "version_agnostic"):
+        return key.for_branch(None).version_agnostic()
+    return key
+
+
+def is_storable(text: str) -> bool:
+    """Tell whether every database takes the text as it is: no NUL, nothing that UTF-8 cannot hold."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
