@@ -1,0 +1,47 @@
+# Every command that a developer needs. VENV=… uses another environment, PYTHON=… another Python to make it.
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8000
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.PHONY: help demo demo-reset test test-services quality docs bench clean
+
+help:
+	@echo "make demo [PORT=8123]  a small LMS with a course and 300 learners, on 127.0.0.1"
+	@echo "make demo-reset        throw the demo's data away"
+	@echo "make test              the whole suite that needs no server"
+	@echo "make test-services     the same on MariaDB and PostgreSQL"
+	@echo "make quality           lint, types, layers, audit, migrations, packaging"
+	@echo "make docs              the documentation, as HTML"
+	@echo "make bench             the benchmarks"
+
+# One stamp per requirements file: installing again takes no time while nothing has changed.
+$(VENV)/%.stamp: requirements/%.in requirements/base.in requirements/demo.in requirements/test.in setup.py
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -r requirements/$*.in
+	touch $@
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/python manage.py demo --port $(PORT)
+
+demo-reset:
+	rm -f demo.sqlite3 demo.sqlite3-shm demo.sqlite3-wal
+
+test: $(VENV)/test.stamp
+	$(BIN)/python -m pytest --cov --cov-report=term-missing
+
+test-services: $(VENV)/services.stamp
+	./tests/services.sh $(BIN)/python
+
+quality: $(VENV)/quality.stamp
+	./tests/quality.sh $(BIN)
+
+docs: $(VENV)/docs.stamp
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+
+bench: $(VENV)/services.stamp
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf build dist *.egg-info docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

@@ -1,0 +1,136 @@
+"""What the views share: who asks, for whom, about which enrollments, and how answers are paged."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import QuerySet
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+from edx_rest_framework_extensions.paginators import NamespacedPageNumberPagination
+from opaque_keys.edx.keys import CourseKey
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.pagination import BasePagination
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+
+from completion_aggregator.api.parameters import Parameters
+from completion_aggregator.api.parsers import QuestionParser
+from completion_aggregator.compat import get_lms
+from completion_aggregator.conf import conf
+from completion_aggregator.exceptions import InvalidKeyError
+from completion_aggregator.serializers import EXTRA_FIELDS
+from completion_aggregator.utils import is_storable, parse_course_key
+
+#: Stands for the one who asks, where a username is expected.
+ME = "me"
+
+
+class CompletionPagination(NamespacedPageNumberPagination):
+    """Pages of at most 10,000 results; the default size is Django REST framework's PAGE_SIZE, else 10."""
+
+    max_page_size = 10_000
+
+    def get_page_size(self, request: Request) -> int:
+        return super().get_page_size(request) or 10
+
+
+class UserEnrollments:
+    """The active enrollments of a user, or of everybody."""
+
+    def __init__(self, user: AbstractBaseUser | None = None) -> None:
+        self.user = user
+
+    @cached_property
+    def queryset(self) -> QuerySet[Any]:
+        enrollments = get_lms().enrollments()
+        return enrollments if self.user is None else enrollments.filter(user_id=self.user.pk)
+
+    def get_enrollments(self) -> QuerySet[Any]:
+        """Select them, ordered by course key."""
+        return self.queryset.order_by("course_id", "user_id")
+
+    def get_course_enrollments(self, course_key: CourseKey) -> QuerySet[Any]:
+        """Select those in one course, ordered by user id."""
+        return self.queryset.filter(course_id=course_key).order_by("user_id")
+
+    def get_course_enrollment(self, course_key: CourseKey) -> Any | None:
+        """Return the one in a course, or None."""
+        # MySQL takes a key in other letter case for the same; a course key is another then.
+        return next((each for each in self.get_course_enrollments(course_key) if each.course_id == course_key), None)
+
+    def is_enrolled(self, course_key: CourseKey) -> bool:
+        return self.get_course_enrollment(course_key) is not None
+
+
+class CompletionViewMixin:
+    """Authentication, the effective user and the parameters of a completion view.
+
+    Python callers may set `_effective_user` before they call a method of the view: the question then is that user's.
+    """
+
+    request: Request
+    permission_classes = (IsAuthenticated,)
+    parser_classes = (QuestionParser,)
+    _effective_user: AbstractBaseUser | None = None
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        return [import_string(path)() for path in conf.AUTHENTICATION_CLASSES]
+
+    @cached_property
+    def paginator(self) -> BasePagination:
+        paginator: BasePagination = import_string(conf.PAGINATION_CLASS)()
+        return paginator
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        return Parameters(self.request)
+
+    @property
+    def requester(self) -> AbstractBaseUser:
+        return self._effective_user or self.request.user
+
+    def is_staff(self, course_key: CourseKey | None = None) -> bool:
+        """Tell whether the requester is global staff or, given a course, works in that course."""
+        if getattr(self.requester, "is_staff", False):
+            return True
+        return course_key is not None and get_lms().is_course_staff(self.requester, course_key)
+
+    def get_requested_user(self, course_key: CourseKey | None = None) -> AbstractBaseUser | None:
+        """Return the effective user; None: staff who named nobody.
+
+        Raises:
+            PermissionDenied: not staff, and not asking for themselves; whether or not there is such a user.
+            NotFound: staff, but there is no such user.
+        """
+        username = self.parameters.get_text("username")
+        if username is not None and username.casefold() in (ME, self.requester.get_username().casefold()):
+            return self.requester
+        if not self.is_staff(course_key):
+            raise PermissionDenied(_("Only staff may ask for others; ask with your own username."))
+        if username is None:
+            return None
+        users = get_user_model()
+        try:
+            if is_storable(username):
+                return users._default_manager.get_by_natural_key(username)
+        except users.DoesNotExist:
+            pass
+        raise NotFound(_("There is no such user."))
+
+    def get_requested_fields(self) -> list[str]:
+        return self.parameters.get_names("requested_fields", allowed={*EXTRA_FIELDS, *conf.BLOCK_TYPES})
+
+    def get_include_optional(self) -> bool:
+        return self.parameters.get_flag("include_optional")
+
+    @staticmethod
+    def get_course_key(text: str) -> CourseKey:
+        try:
+            return parse_course_key(text)
+        except InvalidKeyError:
+            raise NotFound(_("Invalid course key.")) from None

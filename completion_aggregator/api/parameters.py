@@ -1,0 +1,90 @@
+"""Reading parameters: from the query of a GET, or from the JSON object of a POST.
+
+Whatever is no sensible value is a ParseError (400) that names the parameter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+from rest_framework.exceptions import ParseError
+from rest_framework.request import Request
+
+from completion_aggregator.utils import is_storable
+
+#: A question about more learners at once is refused.
+MAX_IDS = 10_000
+#: What the ids of any database fit into.
+MAX_ID = 2**63 - 1
+_TRUE = {"true", "1"}
+_FALSE = {"false", "0", ""}
+
+
+class Parameters:
+    """The parameters of one request."""
+
+    def __init__(self, request: Request) -> None:
+        self.is_body = request.method == "POST"
+        self.values: Mapping[str, Any] = request.data if self.is_body else request.query_params
+
+    def get_text(self, name: str) -> str | None:
+        """Return a text; None when it is absent or empty."""
+        value = self.values.get(name)
+        if value is None or value == "":
+            return None
+        if not isinstance(value, str):
+            raise ParseError(_("{name} must be a text.").format(name=name))
+        return value
+
+    def get_flag(self, name: str) -> bool:
+        value = self.values.get(name, False)
+        text = str(value).lower() if isinstance(value, str | bool) else "?"
+        if text not in _TRUE | _FALSE:
+            raise ParseError(_("{name} must be true or false.").format(name=name))
+        return text in _TRUE
+
+    def get_names(self, name: str, *, allowed: Collection[str] | None = None) -> list[str]:
+        """Return names, each once, as given: comma separated, or in a body as a list, too.
+
+        Args:
+            allowed: the names that may be given; None: any.
+        """
+        value = self.values.get(name)
+        if isinstance(value, str):
+            value = value.split(",")
+        if value is None:
+            value = []
+        if not isinstance(value, list) or not all(isinstance(each, str) and is_storable(each) for each in value):
+            raise ParseError(_("{name} must be a list of names.").format(name=name))
+        names = list(dict.fromkeys(each.strip() for each in value if each.strip()))
+        unknown = [each for each in names if allowed is not None and each not in allowed]
+        if unknown:
+            shown = ", ".join(sorted(unknown))[:1_000]
+            raise ParseError(_("{name} knows nothing of: {unknown}.").format(name=name, unknown=shown))
+        return names
+
+    def get_ids(self, name: str, *, separators: str = ",") -> set[int] | None:
+        """Return ids; None when the parameter is absent. Ids that no row can have are left out.
+
+        In a query they are separated by any of the separators; in a body they are a list of integers.
+        """
+        value = self.values.get(name)
+        if value is None or (value == "" and not self.is_body):
+            return None
+        if not self.is_body:
+            value = _integers(re.split(f"[{re.escape(separators)}]", value))
+        if not isinstance(value, list) or not all(type(each) is int for each in value):
+            raise ParseError(_("{name} must be integers.").format(name=name))
+        if len(value) > MAX_IDS:
+            raise ParseError(_("{name} may name at most {limit} at once.").format(name=name, limit=MAX_IDS))
+        return {each for each in value if 0 < each <= MAX_ID}
+
+
+def _integers(texts: list[str]) -> list[int] | None:
+    try:
+        return [int(text) for text in texts]
+    except ValueError:
+        return None

@@ -1,0 +1,174 @@
+"""The three endpoints of version 1. None of them changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+from django.utils.translation import gettext as _
+from opaque_keys.edx.keys import CourseKey
+from rest_framework.exceptions import NotFound, ParseError, PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from completion_aggregator.api.common import CompletionViewMixin, UserEnrollments
+from completion_aggregator.compat import get_lms
+from completion_aggregator.exceptions import InvalidKeyError, NotSupportedByLMSError, UnknownBlockError
+from completion_aggregator.selectors import (
+    CourseCompletion,
+    Learner,
+    get_course_completion,
+    get_course_completions,
+    get_course_means,
+    get_course_stats,
+    get_learner_completions,
+)
+from completion_aggregator.serializers import (
+    EXTRA_FIELDS,
+    CourseCompletionSerializer,
+    CourseCompletionStatsSerializer,
+)
+from completion_aggregator.utils import parse_block_key
+
+#: Old names of roles.
+ROLE_ALIASES = {"beta": "beta_testers"}
+
+
+class _CompletionView(CompletionViewMixin, APIView):
+    """Turns a page of completions into an answer."""
+
+    def respond(self, completions: Sequence[CourseCompletion], requested_fields: Collection[str]) -> Response:
+        course_keys = list(dict.fromkeys(completion.course_key for completion in completions))
+        serializer = CourseCompletionSerializer(
+            completions,
+            many=True,
+            requested_fields=requested_fields,
+            include_optional=self.get_include_optional(),
+            means=get_course_means(course_keys) if "mean" in requested_fields else None,
+        )
+        return self.paginator.get_paginated_response(serializer.data)
+
+    def paginate(self, rows: Any) -> list[Any]:
+        return list(self.paginator.paginate_queryset(rows, self.request, view=self) or [])
+
+
+class CompletionListView(_CompletionView):
+    """One learner's completion of each course that the learner is actively enrolled in."""
+
+    def get(self, request: Request) -> Response:
+        requested_fields = self.get_requested_fields()
+        self.get_include_optional()
+        user = self.get_requested_user() or self.requester
+        enrollments = UserEnrollments(user).get_enrollments()
+        if self.parameters.get_flag("mobile_only"):
+            try:
+                enrollments = enrollments.filter(course_id__in=get_lms().mobile_courses())
+            except NotSupportedByLMSError as error:
+                raise ParseError(str(error)) from None
+        course_keys = self.paginate(enrollments.values_list("course_id", flat=True))
+        block_types = [name for name in requested_fields if name not in EXTRA_FIELDS]
+        completions = get_learner_completions(user, course_keys, block_types=block_types)
+        return self.respond(completions, requested_fields)
+
+
+class CompletionDetailView(_CompletionView):
+    """One learner's completion of one course; for staff who name nobody, everybody's."""
+
+    def get(self, request: Request, course_key: str) -> Response:
+        return self._answer(self.get_course_key(course_key))
+
+    def post(self, request: Request, course_key: str) -> Response:
+        """The same question, for parameters that are too long for a query."""
+        return self._answer(self.get_course_key(course_key))
+
+    def _answer(self, course_key: CourseKey) -> Response:
+        requested_fields = self.get_requested_fields()
+        self.get_include_optional()
+        user_ids = self.parameters.get_ids("user_ids", separators=",.")
+        blocks = {
+            "block_types": [name for name in requested_fields if name not in EXTRA_FIELDS],
+            "root_block": self._root_block(course_key),
+        }
+        user = self.get_requested_user(course_key)
+        try:
+            if user is None:
+                return self._answer_for_all(course_key, user_ids, {*requested_fields, "username"}, blocks)
+            return self._answer_for_one(course_key, user, user_ids, requested_fields, blocks)
+        except UnknownBlockError:
+            raise NotFound(_("The course has no such block.")) from None
+
+    def _root_block(self, course_key: CourseKey) -> str | None:
+        text = self.parameters.get_text("root_block")
+        try:
+            return None if text is None else parse_block_key(text, course_key)
+        except InvalidKeyError:
+            raise NotFound(_("The course has no such block.")) from None
+
+    def _answer_for_one(
+        self,
+        course_key: CourseKey,
+        user: AbstractBaseUser,
+        user_ids: set[int] | None,
+        requested_fields: Collection[str],
+        blocks: dict[str, Any],
+    ) -> Response:
+        if not UserEnrollments(user).is_enrolled(course_key):
+            raise NotFound(_("The learner is not enrolled in this course."))
+        users = self.paginate([user] if user_ids is None or user.pk in user_ids else [])
+        return self.respond([get_course_completion(each, course_key, **blocks) for each in users], requested_fields)
+
+    def _answer_for_all(
+        self,
+        course_key: CourseKey,
+        user_ids: set[int] | None,
+        requested_fields: Collection[str],
+        blocks: dict[str, Any],
+    ) -> Response:
+        enrollments = UserEnrollments().get_course_enrollments(course_key)
+        if user_ids is not None:
+            enrollments = enrollments.filter(user_id__in=user_ids)
+        username = f"user__{get_user_model().USERNAME_FIELD}"
+        learners = [Learner(*row) for row in self.paginate(enrollments.values_list("user_id", username))]
+        return self.respond(get_course_completions(course_key, learners, **blocks), requested_fields)
+
+
+class CourseLevelCompletionStatsView(_CompletionView):
+    """The mean completion of a course."""
+
+    def get(self, request: Request, course_key: str) -> Response:
+        key = self.get_course_key(course_key)
+        requested_fields = self.parameters.get_names("requested_fields", allowed=EXTRA_FIELDS)
+        cohort_ids = self.parameters.get_ids("cohorts")
+        roles = [ROLE_ALIASES.get(name, name) for name in self.parameters.get_names("exclude_roles")]
+        self._check_permission(key, asks_for_cohorts=cohort_ids is not None)
+        filters = None
+        try:
+            if cohort_ids is not None:
+                cohort_ids = self._known_cohorts(key, cohort_ids)
+            if cohort_ids is not None or roles:
+                filters = {"cohorts": None if cohort_ids is None else sorted(cohort_ids), "exclude_roles": roles}
+            stats = get_course_stats(key, cohort_ids=cohort_ids, exclude_roles=roles)
+        except NotSupportedByLMSError as error:
+            raise ParseError(str(error)) from None
+        mean = get_course_means([key])[key] if "mean" in requested_fields else None
+        serializer = CourseCompletionStatsSerializer(stats, course_key=key, filters=filters, mean=mean)
+        return Response({"results": [serializer.data]})
+
+    def _check_permission(self, course_key: CourseKey, *, asks_for_cohorts: bool) -> None:
+        if self.is_staff(course_key):
+            return
+        if not UserEnrollments(self.requester).is_enrolled(course_key):
+            raise PermissionDenied(_("Only staff and the learners of this course may see its mean."))
+        if asks_for_cohorts:
+            # A cohort of one would give a person away.
+            raise PermissionDenied(_("Only staff may see the mean of a cohort."))
+
+    def _known_cohorts(self, course_key: CourseKey, cohort_ids: set[int]) -> set[int] | None:
+        """Return the ids; None: the course is not cohorted, so they have no effect."""
+        known = get_lms().cohort_ids(course_key)
+        if known is not None and (not cohort_ids or cohort_ids - known):
+            raise ParseError(_("cohorts names a cohort that is not one of this course."))
+        return None if known is None else cohort_ids

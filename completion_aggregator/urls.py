@@ -1,0 +1,9 @@
+"""What an LMS mounts at api/completion/."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("v1/", include("completion_aggregator.api.v1.urls", namespace="completion_api_v1")),
+]

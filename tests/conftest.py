@@ -1,0 +1,58 @@
+"""Fixtures of all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from hypothesis import HealthCheck, settings
+
+from tests.factories import EnrollmentFactory, UserFactory, publish_course
+
+# Machines that run the tests differ in speed a lot: nothing here is about time.
+settings.register_profile(
+    "default", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("default")
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> Iterator[None]:
+    cache.clear()
+    yield
+    cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _completion_tracking(request: pytest.FixtureRequest) -> None:
+    """Switch completion tracking on in every test that has a database."""
+    names = ("db", "transactional_db")
+    if any(name in request.fixturenames for name in names) or request.node.get_closest_marker("django_db"):
+        request.getfixturevalue("transactional_db" if "transactional_db" in request.fixturenames else "db")
+        from waffle.testutils import override_switch
+
+        switch = override_switch("completion.enable_completion_tracking", active=True)
+        switch.__enter__()
+        request.addfinalizer(lambda: switch.__exit__(None, None, None))
+
+
+@pytest.fixture
+def course(db: None) -> Any:
+    """The small course of tests/factories.py, published."""
+    return publish_course()
+
+
+@pytest.fixture
+def learner(course: Any) -> Any:
+    """A user who is enrolled in the small course."""
+    return EnrollmentFactory(user=UserFactory(username="ada")).user
+
+
+@pytest.fixture
+def staff(db: None) -> Any:
+    """A global staff user."""
+    return UserFactory(username="boss", is_staff=True)
+
+
