@@ -75,14 +75,19 @@ class Chunk(NamedTuple):
     user_ids: list[int]
 
 
-def find_stale_chunks(*, chunk_size: int = CHUNK_SIZE, limit: int | None = None) -> Iterator[Chunk]:
+def find_stale_chunks(
+    *, chunk_size: int = CHUNK_SIZE, limit: int | None = None, course_keys: Collection[str] | None = None
+) -> Iterator[Chunk]:
     """Give every learner with a due marker once, in chunks; the course with the oldest marker first.
 
     Args:
+        course_keys: only of these courses; None: of all.
         limit: at most so many learners; None: all.
     Cost: one query, and one for each chunk.
     """
     due = StaleCompletion.objects.due(timezone.now(), conf.MAX_ATTEMPTS)
+    if course_keys is not None:
+        due = due.filter(course_key__in=course_keys)
     courses = due.values("course_key").annotate(oldest=Min("id")).order_by("oldest").values_list("course_key", flat=True)
     left = limit
     for course_key in list(courses):

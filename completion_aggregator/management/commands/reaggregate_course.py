@@ -1,0 +1,62 @@
+"""`manage.py reaggregate_course`: has everybody in some courses, or in all, aggregated anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from opaque_keys.edx.keys import CourseKey
+
+from completion_aggregator.compat import get_lms
+from completion_aggregator.exceptions import InvalidKeyError
+from completion_aggregator.management import dispatch
+from completion_aggregator.management.progress import progress, require
+from completion_aggregator.services import find_stale_chunks, mark_course
+from completion_aggregator.utils import parse_course_key
+
+
+class Command(BaseCommand):
+    help = "Mark everybody in the courses as stale and send them to the workers, or aggregate them here (--inline)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("course_keys", nargs="*", metavar="COURSE_KEY")
+        parser.add_argument("-a", "--all", action="store_true", help="every course with an active enrollment")
+        parser.add_argument("--dry-run", action="store_true", help="only say how many learners it would be")
+        dispatch.add_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        dispatch.check_arguments(options)
+        course_keys = self._course_keys(options)
+        if options["dry_run"]:
+            for course_key in course_keys:
+                learners = get_lms().enrollments().filter(course_id=course_key).count()
+                self.stdout.write(f"{course_key}: {learners} learners would be aggregated")
+            return
+        total = 0
+        for course_key in course_keys:
+            marked = mark_course(course_key)
+            total += marked
+            self.stdout.write(f"{course_key}: {marked} learners")
+        chunks = find_stale_chunks(chunk_size=options["batch_size"], course_keys=list(map(str, course_keys)))
+        with progress(self.stdout, "Learners", total) as advance:
+            done = dispatch.dispatch(chunks, options, advance)
+        self.stdout.write(done)
+
+    def _course_keys(self, options: dict[str, Any]) -> list[CourseKey]:
+        texts, every = options["course_keys"], options["all"]
+        require(bool(texts) != every, "Name one or more courses, or --all.")
+        if every:
+            courses = get_lms().enrollments().order_by("course_id").values_list("course_id", flat=True)
+            return list(courses.distinct())
+        course_keys = [self._parse(text) for text in dict.fromkeys(texts)]
+        known = get_lms().course_versions(course_keys)
+        for course_key in course_keys:
+            require(course_key in known, f"The LMS has no course {course_key}.")
+        return course_keys
+
+    @staticmethod
+    def _parse(text: str) -> CourseKey:
+        try:
+            return parse_course_key(text)
+        except InvalidKeyError:
+            raise CommandError(f"{text!r} is not a course key.") from None

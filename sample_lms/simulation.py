@@ -1,0 +1,108 @@
+"""Learners who work through a course, the same for the same seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+
+from completion.models import BlockCompletion
+from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.utils import timezone
+from opaque_keys.edx.keys import CourseKey, UsageKey
+from waffle.models import Switch
+
+from sample_lms.lms import SampleLMS
+from sample_lms.models import BlockLink, Cohort, CohortMembership, Course, Enrollment, LibrarySelection
+
+#: Shares of learners: never came, left somewhere on the way, went to the end.
+NEVER_CAME, FINISHED = 0.12, 0.18
+#: How often somebody who came this far leaves after a block: half are gone after some 50 blocks.
+LEAVES = 0.014
+#: How often a block is passed over, and how often it is only half done.
+SKIPS, HALF_DONE = 0.06, 0.03
+
+
+def simulate(
+    course_key: CourseKey,
+    *,
+    learners: int,
+    seed: int,
+    days: int = 60,
+    advance: Callable[[int], object] = lambda done: None,
+) -> int:
+    """Create learners, enroll them and drive them through the course; return how many completions they have.
+
+    Args:
+        days: over how many days up to now their work is spread.
+        advance: called with 1 after each learner.
+    """
+    Switch.objects.get_or_create(name="completion.enable_completion_tracking", defaults={"active": True})
+    users = _enroll(course_key, learners, seed)
+    now = timezone.now()
+    total = 0
+    for view in SampleLMS().course_views(course_key, list(users), now=now):
+        blocks = list(view.tree.leaves)
+        for user_id in view.user_ids:
+            user = users[user_id]
+            dice = random.Random(f"{seed} {user.get_username()}")
+            with transaction.atomic():
+                _open_libraries(course_key, user, blocks)
+                total += _work(user, blocks, dice, start=now - timedelta(days=days * dice.random()), end=now)
+            advance(1)
+    return total
+
+
+@transaction.atomic
+def _enroll(course_key: CourseKey, learners: int, seed: int) -> dict[int, AbstractBaseUser]:
+    """Create the users, each in the course and, when it has cohorts, in one of them; by id."""
+    users = get_user_model()
+    is_cohorted = Course.objects.filter(course_key=course_key, cohorted=True).exists()
+    cohorts = list(Cohort.objects.filter(course_id=course_key).order_by("name")) if is_cohorted else []
+    names = [f"learner_{seed}_{number:05}" for number in range(learners)]
+    new = (users(username=name, password=make_password(None)) for name in names)
+    users.objects.bulk_create(new, ignore_conflicts=True)
+    enrolled = {user.pk: user for user in users.objects.filter(username__in=names).order_by("username")}
+    for user in enrolled.values():
+        Enrollment.objects.get_or_create(user=user, course_id=course_key)
+        if cohorts:
+            cohort = random.Random(f"{seed} {user.get_username()} cohort").choice(cohorts)
+            CohortMembership.objects.get_or_create(user=user, course_id=course_key, defaults={"cohort": cohort})
+    return enrolled
+
+
+def _open_libraries(course_key: CourseKey, user: AbstractBaseUser, blocks: Collection[str]) -> None:
+    """Keep what each random library has drawn for the learner."""
+    links = BlockLink.objects.filter(parent__course__course_key=course_key, parent__max_count__gte=0)
+    drawn: dict[str, list[str]] = {}
+    for library, child in links.order_by("parent", "position").values_list("parent__block_key", "child__block_key"):
+        if child in blocks:
+            drawn.setdefault(library, []).append(child)
+    for library, selected in drawn.items():
+        LibrarySelection.objects.get_or_create(
+            user=user, course_id=course_key, library_key=library, defaults={"selected": selected}
+        )
+
+
+def _work(user: AbstractBaseUser, blocks: Sequence[str], dice: random.Random, *, start: datetime, end: datetime) -> int:
+    """Let one learner do blocks in course order until the learner leaves; return how many were done."""
+    fate = dice.random()
+    if fate < NEVER_CAME:
+        return 0
+    stays = fate > 1 - FINISHED
+    done: list[BlockCompletion] = []
+    for block in blocks:
+        if not stays and dice.random() < LEAVES:
+            break
+        if dice.random() < SKIPS:
+            continue
+        value = 0.5 if dice.random() < HALF_DONE else 1.0
+        completion, _ = BlockCompletion.objects.submit_completion(user, UsageKey.from_string(block), value)
+        done.append(completion)
+    for place, completion in enumerate(done, start=1):
+        completion.created = completion.modified = start + (end - start) * (place / len(done)) * dice.uniform(0.9, 1)
+    BlockCompletion.objects.bulk_update(done, ["created", "modified"], batch_size=200)
+    return len(done)
