@@ -19,7 +19,7 @@ from completion_aggregator.querysets import CourseAggregateQuerySet, StaleComple
 from completion_aggregator.utils import MAX_KEY_LENGTH
 
 
-class KeyTextField(models.CharField):
+class KeyTextField(models.CharField):  # type: ignore[type-arg]  # not a generic at run time
     """The text of an opaque key; takes keys and texts, gives texts, and compares case-sensitively everywhere.
 
     Rows are read by the thousand; parsing their keys would cost more than the query.

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
-if TYPE_CHECKING:
-    from completion_aggregator.models import CourseAggregate, StaleCompletion
 
-
-class StaleCompletionQuerySet(QuerySet["StaleCompletion"]):
+class StaleCompletionQuerySet(QuerySet[Any]):
     """Filters of markers."""
 
     def of(self, course_key: str, user_ids: Collection[int]) -> StaleCompletionQuerySet:
@@ -26,7 +23,7 @@ class StaleCompletionQuerySet(QuerySet["StaleCompletion"]):
         return self.filter(attempts__gte=max_attempts)
 
 
-class CourseAggregateQuerySet(QuerySet["CourseAggregate"]):
+class CourseAggregateQuerySet(QuerySet[Any]):
     """Filters of course aggregates."""
 
     def of(self, course_key: str, user_ids: Collection[int]) -> CourseAggregateQuerySet:

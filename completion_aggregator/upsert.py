@@ -14,7 +14,6 @@ from typing import Any
 
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models.fields.composite import CompositePrimaryKey
 
 #: One document must fit into max_allowed_packet (16 MB by default): about 100 bytes a row.
 MAX_ROWS = 50_000
@@ -44,11 +43,10 @@ def upsert(model: type[models.Model], fields: Sequence[str], rows: Sequence[Sequ
 def _names(connection: BaseDatabaseWrapper, model: type[models.Model], columns: Sequence[Any]) -> tuple[str, str, str]:
     """Return the quoted names of the table, of all columns and of those of the primary key."""
     quote = connection.ops.quote_name
-    assert isinstance(model._meta.pk, CompositePrimaryKey)
     return (
         quote(model._meta.db_table),
         ", ".join(quote(field.column) for field in columns),
-        ", ".join(quote(field.column) for field in model._meta.pk_fields),
+        ", ".join(quote(str(field.column)) for field in model._meta.pk_fields),
     )
 
 
@@ -69,12 +67,12 @@ def _mysql(
     )
     # The only values that JSON does not know are moments.
     document = json.dumps(rows, default=connection.ops.adapt_datetimefield_value, separators=(",", ":"))
-    return (
+    statement = (
         f"INSERT INTO {table} ({names}) SELECT {names}"
         f" FROM JSON_TABLE(%s, '$[*]' COLUMNS ({unpacked})) AS document"
-        f" ON DUPLICATE KEY UPDATE {_values(connection, model, columns, 'VALUES({})')}",
-        [document],
+        f" ON DUPLICATE KEY UPDATE {_values(connection, model, columns, 'VALUES({})')}"
     )
+    return statement, [document]
 
 
 def _postgresql(
@@ -82,11 +80,11 @@ def _postgresql(
 ) -> tuple[str, list[Any]]:
     table, names, key = _names(connection, model, columns)
     arrays = ", ".join(f"%s::{field.db_type(connection)}[]" for field in columns)
-    return (
+    statement = (
         f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})"
-        f" ON CONFLICT ({key}) DO UPDATE SET {_values(connection, model, columns, 'EXCLUDED.{}')}",
-        [list(column) for column in zip(*rows, strict=True)],
+        f" ON CONFLICT ({key}) DO UPDATE SET {_values(connection, model, columns, 'EXCLUDED.{}')}"
     )
+    return statement, [list(column) for column in zip(*rows, strict=True)]
 
 
 def _sqlite(connection: BaseDatabaseWrapper, model: type[models.Model], columns: Sequence[Any]) -> str:
@@ -99,6 +97,4 @@ def _sqlite(connection: BaseDatabaseWrapper, model: type[models.Model], columns:
 
 
 def _adapt(connection: BaseDatabaseWrapper, row: Sequence[Any]) -> list[Any]:
-    return [
-        connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value for value in row
-    ]
+    return [connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value for value in row]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from opaque_keys import InvalidKeyError as OpaqueKeyError
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
@@ -23,9 +25,8 @@ def parse_course_key(text: str) -> CourseKey:
         raise InvalidKeyError("Invalid course key.") from None
     if not key.is_course or not is_storable(text):
         raise InvalidKeyError("Invalid course key.")
-    if hasattr(key, "version_agnostic"):
-        key = key.for_branch(None).version_agnostic()
-    return key
+    stripped: CourseKey = _strip(key)
+    return stripped
 
 
 def parse_block_key(text: str, course_key: CourseKey) -> str:
@@ -40,18 +41,25 @@ def parse_block_key(text: str, course_key: CourseKey) -> str:
         key = UsageKey.from_string(text)
     except (OpaqueKeyError, UnicodeError):
         raise InvalidKeyError("Invalid block key.") from None
-    if not is_storable(text) or key.map_into_course(course_key) != _with_run(key, course_key):
+    # Keys of other things than courses, libraries for one, refuse to be mapped into a course.
+    if not is_storable(text) or not key.context_key.is_course:
         raise InvalidKeyError("Not a block of this course.")
-    return str(key.map_into_course(course_key))
+    mapped = key.map_into_course(course_key)
+    if mapped != _with_run(key, course_key):
+        raise InvalidKeyError("Not a block of this course.")
+    return str(mapped)
 
 
-def _with_run(key: UsageKey, course_key: CourseKey) -> UsageKey:
+def _with_run(key: Any, course_key: CourseKey) -> Any:
     """Give an old key the run of the course, when it is otherwise of that course."""
     if key.course_key.run is None and (key.org, key.course) == (course_key.org, course_key.course):
         return key.map_into_course(course_key)
-    if hasattr(key.course_key, "version_agnostic"):
-        return key.for_branch(None).version_agnostic()
-    return key
+    return _strip(key)
+
+
+def _strip(key: Any) -> Any:
+    """Take branch and version off a key that can have them."""
+    return key.for_branch(None).version_agnostic() if hasattr(key, "version_agnostic") else key
 
 
 def is_storable(text: str) -> bool:

@@ -34,5 +34,5 @@ def view_changed(
     # A role in a whole org.
     courses = Enrollment.objects.filter(user_id=instance.user_id).values_list("course_id", flat=True)
     for course_key in courses:
-        if course_key.org == getattr(instance, "org", None):
+        if course_key is not None and course_key.org == getattr(instance, "org", None):
             mark_learners(course_key, [instance.user_id])

@@ -63,7 +63,8 @@ class SampleLMS(LMS):
         return Course.objects.filter(mobile_available=True).values("course_key")
 
     def course_versions(self, course_keys: Collection[CourseKey]) -> dict[CourseKey, str]:
-        return dict(Course.objects.filter(course_key__in=course_keys).values_list("course_key", "version"))
+        courses = Course.objects.filter(course_key__in=course_keys)
+        return {key: version for key, version in courses.values_list("course_key", "version") if key is not None}
 
     def course_outline(self, course_key: CourseKey) -> CourseOutline:
         return _get_content(course_key).outline
@@ -180,9 +181,7 @@ class _Content:
         if view.sees_all:
             return True
         return (
-            not each.staff_only
-            and each.release <= view.released
-            and (not each.cohorts or view.cohort in each.cohorts)
+            not each.staff_only and each.release <= view.released and (not each.cohorts or view.cohort in each.cohorts)
         )
 
 

@@ -367,7 +367,7 @@ class _Reader:
 
     def _key(self, block_type: str, name: str, file: str) -> str:
         try:
-            key = str(BlockUsageLocator(self.course_key, block_type, name))  # type: ignore[no-untyped-call]
+            key = str(BlockUsageLocator(self.course_key, block_type, name))
             UsageKey.from_string(key)  # checks the type too
         except InvalidKeyError as error:
             raise OlxError(f"{file}: {block_type!r:.100} and {name!r:.300} make no block key.") from error

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from completion.models import BlockCompletion
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey, UsageKey
@@ -57,7 +57,7 @@ def simulate(
 
 
 @transaction.atomic
-def _enroll(course_key: CourseKey, learners: int, seed: int) -> dict[int, AbstractBaseUser]:
+def _enroll(course_key: CourseKey, learners: int, seed: int) -> dict[int, User]:
     """Create the users, each in the course and, when it has cohorts, in one of them; by id."""
     users = get_user_model()
     is_cohorted = Course.objects.filter(course_key=course_key, cohorted=True).exists()
@@ -74,7 +74,7 @@ def _enroll(course_key: CourseKey, learners: int, seed: int) -> dict[int, Abstra
     return enrolled
 
 
-def _open_libraries(course_key: CourseKey, user: AbstractBaseUser, blocks: Collection[str]) -> None:
+def _open_libraries(course_key: CourseKey, user: User, blocks: Collection[str]) -> None:
     """Keep what each random library has drawn for the learner."""
     links = BlockLink.objects.filter(parent__course__course_key=course_key, parent__max_count__gte=0)
     drawn: dict[str, list[str]] = {}
@@ -87,7 +87,7 @@ def _open_libraries(course_key: CourseKey, user: AbstractBaseUser, blocks: Colle
         )
 
 
-def _work(user: AbstractBaseUser, blocks: Sequence[str], dice: random.Random, *, start: datetime, end: datetime) -> int:
+def _work(user: User, blocks: Sequence[str], dice: random.Random, *, start: datetime, end: datetime) -> int:
     """Let one learner do blocks in course order until the learner leaves; return how many were done."""
     fate = dice.random()
     if fate < NEVER_CAME:

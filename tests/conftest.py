@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from hypothesis import HealthCheck, settings
+from waffle.testutils import override_switch
 
 from tests.factories import EnrollmentFactory, UserFactory, publish_course
 
@@ -26,16 +27,16 @@ def _empty_cache() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _completion_tracking(request: pytest.FixtureRequest) -> None:
+def _completion_tracking(request: pytest.FixtureRequest) -> Iterator[None]:
     """Switch completion tracking on in every test that has a database."""
-    names = ("db", "transactional_db")
-    if any(name in request.fixturenames for name in names) or request.node.get_closest_marker("django_db"):
-        request.getfixturevalue("transactional_db" if "transactional_db" in request.fixturenames else "db")
-        from waffle.testutils import override_switch
-
-        switch = override_switch("completion.enable_completion_tracking", active=True)
-        switch.__enter__()
-        request.addfinalizer(lambda: switch.__exit__(None, None, None))
+    database = {"db", "transactional_db"}.intersection(request.fixturenames)
+    if not database and request.node.get_closest_marker("django_db") is None:
+        yield
+        return
+    for name in database or {"db"}:
+        request.getfixturevalue(name)
+    with override_switch("completion.enable_completion_tracking", active=True):
+        yield
 
 
 @pytest.fixture
@@ -54,5 +55,3 @@ def learner(course: Any) -> Any:
 def staff(db: None) -> Any:
     """A global staff user."""
     return UserFactory(username="boss", is_staff=True)
-
-

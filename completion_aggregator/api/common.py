@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
@@ -16,6 +16,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.pagination import BasePagination
 from rest_framework.permissions import IsAuthenticated
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from completion_aggregator.api.parameters import Parameters
@@ -30,7 +31,7 @@ from completion_aggregator.utils import is_storable, parse_course_key
 ME = "me"
 
 
-class CompletionPagination(NamespacedPageNumberPagination):
+class CompletionPagination(NamespacedPageNumberPagination):  # type: ignore[misc]  # comes without types
     """Pages of at most 10,000 results; the default size is Django REST framework's PAGE_SIZE, else 10."""
 
     max_page_size = 10_000
@@ -67,15 +68,21 @@ class UserEnrollments:
         return self.get_course_enrollment(course_key) is not None
 
 
-class CompletionViewMixin:
+if TYPE_CHECKING:
+    from rest_framework.views import APIView as _View
+else:
+    _View = object
+
+
+class CompletionViewMixin(_View):
     """Authentication, the effective user and the parameters of a completion view.
 
     Python callers may set `_effective_user` before they call a method of the view: the question then is that user's.
     """
 
-    request: Request
     permission_classes = (IsAuthenticated,)
     parser_classes = (QuestionParser,)
+    renderer_classes = (JSONRenderer,)
     _effective_user: AbstractBaseUser | None = None
 
     def get_authenticators(self) -> list[BaseAuthentication]:
@@ -86,13 +93,13 @@ class CompletionViewMixin:
         paginator: BasePagination = import_string(conf.PAGINATION_CLASS)()
         return paginator
 
-    @cached_property
+    @property
     def parameters(self) -> Parameters:
         return Parameters(self.request)
 
     @property
     def requester(self) -> AbstractBaseUser:
-        return self._effective_user or self.request.user
+        return self._effective_user or cast(AbstractBaseUser, self.request.user)
 
     def is_staff(self, course_key: CourseKey | None = None) -> bool:
         """Tell whether the requester is global staff or, given a course, works in that course."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, cast
 
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import ParseError
@@ -21,6 +21,8 @@ MAX_IDS = 10_000
 MAX_ID = 2**63 - 1
 _TRUE = {"true", "1"}
 _FALSE = {"false", "0", ""}
+# int() takes more: 1_000, and the digits of all scripts.
+_INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
 
 
 class Parameters:
@@ -28,7 +30,8 @@ class Parameters:
 
     def __init__(self, request: Request) -> None:
         self.is_body = request.method == "POST"
-        self.values: Mapping[str, Any] = request.data if self.is_body else request.query_params
+        # QuestionParser lets nothing but an object through.
+        self.values: Mapping[str, Any] = cast(dict[str, Any], request.data) if self.is_body else request.query_params
 
     def get_text(self, name: str) -> str | None:
         """Return a text; None when it is absent or empty."""
@@ -40,7 +43,8 @@ class Parameters:
         return value
 
     def get_flag(self, name: str) -> bool:
-        value = self.values.get(name, False)
+        value = self.values.get(name)
+        value = False if value is None else value
         text = str(value).lower() if isinstance(value, str | bool) else "?"
         if text not in _TRUE | _FALSE:
             raise ParseError(_("{name} must be true or false.").format(name=name))
@@ -67,7 +71,7 @@ class Parameters:
         return names
 
     def get_ids(self, name: str, *, separators: str = ",") -> set[int] | None:
-        """Return ids; None when the parameter is absent. Ids that no row can have are left out.
+        """Return ids; None when the parameter is absent. They may be ids that no row can have.
 
         In a query they are separated by any of the separators; in a body they are a list of integers.
         """
@@ -80,11 +84,13 @@ class Parameters:
             raise ParseError(_("{name} must be integers.").format(name=name))
         if len(value) > MAX_IDS:
             raise ParseError(_("{name} may name at most {limit} at once.").format(name=name, limit=MAX_IDS))
-        return {each for each in value if 0 < each <= MAX_ID}
+        return set(value)
 
 
 def _integers(texts: list[str]) -> list[int] | None:
+    if not all(_INTEGER.fullmatch(text) for text in texts):
+        return None
     try:
         return [int(text) for text in texts]
-    except ValueError:
+    except ValueError:  # thousands of digits
         return None

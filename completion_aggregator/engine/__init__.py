@@ -3,6 +3,8 @@
 Anybody may import it; it imports nothing of this package.
 """
 
+from __future__ import annotations
+
 from completion_aggregator.engine.errors import CompletionAggregatorError, CourseTreeError
 from completion_aggregator.engine.rollup import Completion, Tally, affected, roll_up, tally_leaf
 from completion_aggregator.engine.tree import Block, CompletionMode, CourseTree

@@ -4,6 +4,8 @@ A site that has run them has this migration too, and keeps its rows; the next on
 Elsewhere they are made here, empty, and dropped again by the next one: one path for every site.
 """
 
+from __future__ import annotations
+
 import django.utils.timezone
 import opaque_keys.edx.django.models
 from django.conf import settings

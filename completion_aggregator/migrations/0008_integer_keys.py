@@ -1,12 +1,14 @@
 """Set the tables of 4.5.0 aside, make those with integer keys, and show them as the old one was."""
 
-import completion_aggregator.models
+from __future__ import annotations
+
 import django.db.models.deletion
 import django.utils.timezone
 import opaque_keys.edx.django.models
 from django.conf import settings
 from django.db import migrations, models
 
+import completion_aggregator.models
 
 #: The tables of 4.5.0; what they hold is kept under another name until it has been taken over.
 REPLACED = ("aggregator", "stalecompletion", "stalecompletionold", "cachegroupinvalidation")

@@ -6,8 +6,8 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from datetime import datetime
+from functools import cached_property
 from typing import NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -19,7 +19,13 @@ from completion_aggregator.engine import Tally, tally_leaf
 from completion_aggregator.exceptions import CompletionAggregatorError, UnknownBlockError
 from completion_aggregator.models import BlockAggregate, CourseAggregate, StaleCompletion
 from completion_aggregator.selectors.computed import compute
-from completion_aggregator.selectors.structure import NO_STRUCTURE, CourseState, Structure, get_course_states, get_structures
+from completion_aggregator.selectors.structure import (
+    NO_STRUCTURE,
+    CourseState,
+    Structure,
+    get_course_states,
+    get_structures,
+)
 
 log = logging.getLogger(__name__)
 

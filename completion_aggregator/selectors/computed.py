@@ -26,7 +26,7 @@ class Computed(NamedTuple):
 
 
 def compute(course_key: CourseKey, user_ids: Collection[int], *, now: datetime) -> Iterator[Computed]:
-    """Compute the completion of a course for each of the learners, enrolled or not; those who do not exist are left out.
+    """Compute the completion of a course for each of the learners, enrolled or not, as far as they exist.
 
     Raises:
         CourseNotFoundError: the LMS has no such course.

@@ -112,7 +112,7 @@ def _read_means(course_keys: Sequence[CourseKey]) -> dict[CourseKey, float]:
     return means
 
 
-def _sum_percent(place: int, course_key: CourseKey) -> QuerySet[Any, Any]:
+def _sum_percent(place: int, course_key: CourseKey) -> Any:
     """Select one row: place, number of counted learners, sum of their percents; no row without learners."""
     lms = get_lms()
     enrollments = _enrollments(course_key)
@@ -131,4 +131,5 @@ def _enrollments(course_key: CourseKey) -> QuerySet[Any]:
     """Select the active enrollments of a course, each with its `aggregate` where there is one."""
     course_id = Subquery(Course.objects.filter(course_key=str(course_key)).values("id"))
     aggregate = FilteredRelation("user__course_aggregates", condition=Q(user__course_aggregates__course_id=course_id))
-    return get_lms().enrollments().filter(course_id=course_key).annotate(aggregate=aggregate)
+    enrollments: QuerySet[Any] = get_lms().enrollments().filter(course_id=course_key).annotate(aggregate=aggregate)
+    return enrollments

@@ -64,7 +64,8 @@ def get_course_states(course_keys: Collection[CourseKey]) -> dict[CourseKey, Cou
     rows = Course.objects.filter(course_key__in=list(map(str, course_keys)))
     stored = {key: rest for key, *rest in rows.values_list("course_key", "id", "version", "next_change_at")}
     return {
-        key: CourseState(course_key=key, version=versions.get(key), **_stored(stored.get(str(key)))) for key in course_keys
+        key: CourseState(course_key=key, version=versions.get(key), **_stored(stored.get(str(key))))
+        for key in course_keys
     }
 
 

@@ -3,6 +3,8 @@
 `__all__` is the public Python API; it is stable.
 """
 
+from __future__ import annotations
+
 from completion_aggregator.services.aggregation import (
     CHUNK_SIZE,
     Chunk,

@@ -24,7 +24,12 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from completion_aggregator.conf import conf
 from completion_aggregator.engine import Tally, affected
-from completion_aggregator.exceptions import CompletionAggregatorError, CourseNotFoundError, InvalidKeyError, UnknownUserError
+from completion_aggregator.exceptions import (
+    CompletionAggregatorError,
+    CourseNotFoundError,
+    InvalidKeyError,
+    UnknownUserError,
+)
 from completion_aggregator.models import BlockAggregate, CourseAggregate, StaleCompletion
 from completion_aggregator.selectors.computed import Computed, compute
 from completion_aggregator.selectors.stats import forget_means
@@ -88,7 +93,9 @@ def find_stale_chunks(
     due = StaleCompletion.objects.due(timezone.now(), conf.MAX_ATTEMPTS)
     if course_keys is not None:
         due = due.filter(course_key__in=course_keys)
-    courses = due.values("course_key").annotate(oldest=Min("id")).order_by("oldest").values_list("course_key", flat=True)
+    courses = (
+        due.values("course_key").annotate(oldest=Min("id")).order_by("oldest").values_list("course_key", flat=True)
+    )
     left = limit
     for course_key in list(courses):
         last = 0
@@ -234,7 +241,8 @@ def _lock(course_id: int, user_ids: Sequence[int]) -> dict[int, _Stored]:
         .values_list("user_id", "computed_at", "completed_at", *_COURSE_VALUES)
     )
     return {
-        user_id: _Stored(tuple(values), computed_at, completed_at) for user_id, computed_at, completed_at, *values in rows
+        user_id: _Stored(tuple(values), computed_at, completed_at)
+        for user_id, computed_at, completed_at, *values in rows
     }
 
 

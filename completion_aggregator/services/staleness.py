@@ -26,7 +26,7 @@ def mark_completion(user_id: int, course_key: CourseKey, block_key: str) -> None
 
     Cost: one insert in the caller's transaction, which waits for nobody.
     """
-    StaleCompletion.objects.create(user_id=user_id, course_key=course_key, block_key=block_key)
+    StaleCompletion.objects.create(user_id=user_id, course_key=str(course_key), block_key=block_key)
 
 
 def mark_learners(course_key: CourseKey, user_ids: Collection[int]) -> None:
@@ -34,7 +34,7 @@ def mark_learners(course_key: CourseKey, user_ids: Collection[int]) -> None:
 
     Cost: one insert for every 5,000 learners.
     """
-    markers = [StaleCompletion(user_id=user_id, course_key=course_key) for user_id in user_ids]
+    markers = [StaleCompletion(user_id=user_id, course_key=str(course_key)) for user_id in user_ids]
     StaleCompletion.objects.bulk_create(markers, batch_size=5_000)
     transaction.on_commit(lambda: forget_means(course_key))
 

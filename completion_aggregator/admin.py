@@ -1,0 +1,40 @@
+"""The admin: looking at what is stored. Nothing is edited by hand, since it would be computed anew anyway."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from completion_aggregator.models import Course, StaleCompletion
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic at run time
+    """No adding and no changing; counting a large table for every page is left out."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Course)
+class CourseAdmin(ReadOnlyAdmin):
+    list_display = ("course_key", "version", "next_change_at")
+    search_fields = ("course_key",)
+    exclude = ("structure",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(StaleCompletion)
+class StaleCompletionAdmin(ReadOnlyAdmin):
+    """Deleting a marker gives its learner up; an open one that has failed says why."""
+
+    list_display = ("course_key", "user_id", "block_key", "created", "attempts", "not_before", "last_error")
+    search_fields = ("course_key",)
