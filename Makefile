@@ -40,7 +40,7 @@ quality: $(VENV)/quality.stamp
 docs: $(VENV)/docs.stamp
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
-bench: $(VENV)/services.stamp
+bench: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks
 
 clean:

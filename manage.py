@@ -1,4 +1,5 @@
 """Run a management command on the sample LMS."""
+
 from __future__ import annotations
 
 import os

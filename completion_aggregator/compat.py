@@ -17,7 +17,10 @@ def get_lms() -> LMS:
     Raises:
         ImproperlyConfigured: the setting is empty, or names nothing that could be an adapter.
     """
-    return _load(conf.LMS)
+    path = conf.LMS
+    if path and not isinstance(path, str):
+        raise ImproperlyConfigured(f"The setting COMPLETION_AGGREGATOR_LMS is not a dotted path: {path!r}")
+    return _load(path or "")
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db.models.signals import post_delete, post_save
 from opaque_keys.edx.keys import CourseKey
 
@@ -28,6 +29,9 @@ def view_changed(
     sender: object, instance: Enrollment | CohortMembership | LibrarySelection | CourseAccessRole, **kwargs: Any
 ) -> None:
     """A learner may see another part of the course now, or must be counted in it."""
+    origin = kwargs.get("origin")
+    if issubclass(getattr(origin, "model", type(origin)), get_user_model()):
+        return  # The user is being deleted: nobody is left to mark.
     if instance.course_id:
         mark_learners(instance.course_id, [instance.user_id])
         return

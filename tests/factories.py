@@ -82,26 +82,31 @@ def usage_key(name: str, course_key: CourseKey = COURSE_KEY) -> UsageKey:
     return course_key.make_usage_key(*name.split("/"))
 
 
-#: Two chapters, three sections, four units, six things to do. In course order.
-SMALL_COURSE = (
-    block("course/course", "chapter/c1", "chapter/c2"),
-    block("chapter/c1", "sequential/s1", "sequential/s2"),
-    block("sequential/s1", "vertical/v1", "vertical/v2"),
-    block("vertical/v1", "html/h1", "html/h2", "discussion/d1"),
-    block("html/h1"),
-    block("html/h2"),
-    block("discussion/d1"),
-    block("vertical/v2", "problem/p1"),
-    block("problem/p1"),
-    block("sequential/s2", "vertical/v3"),
-    block("vertical/v3", "html/h3"),
-    block("html/h3"),
-    block("chapter/c2", "sequential/s3"),
-    block("sequential/s3", "vertical/v4"),
-    block("vertical/v4", "html/h4", "video/m1"),
-    block("html/h4"),
-    block("video/m1"),
-)
+def small_course(course_key: CourseKey = COURSE_KEY) -> tuple[OlxBlock, ...]:
+    """Describe two chapters, three sections, four units and six things to do, in course order."""
+    children = {
+        "course/course": ("chapter/c1", "chapter/c2"),
+        "chapter/c1": ("sequential/s1", "sequential/s2"),
+        "sequential/s1": ("vertical/v1", "vertical/v2"),
+        "vertical/v1": ("html/h1", "html/h2", "discussion/d1"),
+        "html/h1": (),
+        "html/h2": (),
+        "discussion/d1": (),
+        "vertical/v2": ("problem/p1",),
+        "problem/p1": (),
+        "sequential/s2": ("vertical/v3",),
+        "vertical/v3": ("html/h3",),
+        "html/h3": (),
+        "chapter/c2": ("sequential/s3",),
+        "sequential/s3": ("vertical/v4",),
+        "vertical/v4": ("html/h4", "video/m1"),
+        "html/h4": (),
+        "video/m1": (),
+    }
+    return tuple(block(name, *below, course_key=course_key) for name, below in children.items())
+
+
+SMALL_COURSE = small_course()
 
 
 def publish_course(

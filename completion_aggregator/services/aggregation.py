@@ -33,7 +33,7 @@ from completion_aggregator.exceptions import (
 from completion_aggregator.models import BlockAggregate, CourseAggregate, StaleCompletion
 from completion_aggregator.selectors.computed import Computed, compute
 from completion_aggregator.selectors.stats import forget_means
-from completion_aggregator.services.staleness import mark_due_changes
+from completion_aggregator.services.staleness import delete_markers, mark_due_changes
 from completion_aggregator.services.structure import SyncedCourse, sync_course
 from completion_aggregator.upsert import upsert
 from completion_aggregator.utils import parse_course_key
@@ -42,8 +42,6 @@ log = logging.getLogger(__name__)
 
 #: Learners in a chunk: their rows fit into one statement, and nobody is locked for long.
 CHUNK_SIZE = 500
-#: Ids in one DELETE.
-_MAX_IDS = 5_000
 _MAX_DELAY = timedelta(days=1)
 
 _BLOCK_VALUES = ("earned", "possible", "optional_earned", "optional_possible", "last_modified")
@@ -199,7 +197,7 @@ def _aggregate(course_key: CourseKey, user_ids: list[int]) -> Report:
             changes.add(computed, markers[computed.user_id].block_keys)
             seen.add(computed.user_id)
         written, deleted = changes.save()
-        _delete_markers([marker_id for user_id in seen for marker_id in markers[user_id].ids])
+        delete_markers([marker_id for user_id in seen for marker_id in markers[user_id].ids])
         failed = _fail(str(course_key), locked.keys() - seen, UnknownUserError("There is no such user."))
         if written or deleted:
             transaction.on_commit(lambda: forget_means(course_key))
@@ -261,12 +259,6 @@ def _read_markers(course_key: CourseKey, user_ids: Collection[int]) -> dict[int,
         found[user_id].ids.append(marker_id)
         found[user_id].block_keys.add(block_key)
     return found
-
-
-def _delete_markers(ids: list[int]) -> None:
-    ids.sort()
-    for start in range(0, len(ids), _MAX_IDS):
-        StaleCompletion.objects.filter(id__in=ids[start : start + _MAX_IDS]).delete()
 
 
 class _Changes:

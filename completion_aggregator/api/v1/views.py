@@ -142,10 +142,10 @@ class CompletionDetailView(_CompletionView):
         username = f"user__{get_user_model().USERNAME_FIELD}"
         key_text = ExpressionWrapper(F("course_id"), output_field=CharField())
         page = self.paginate(enrollments.annotate(key_text=key_text).values_list("user_id", username, "key_text"))
-        if any(text != str(course_key) for _, _, text in page):
+        if any(row[2] != str(course_key) for row in page):
             # Most databases take a key in other letter case for the same; here it is a course without enrollments.
             page = self.paginate([])
-        learners = [Learner(user_id, name) for user_id, name, _ in page]
+        learners = [Learner(*row[:2]) for row in page]
         return self.respond(get_course_completions(course_key, learners, **blocks), requested_fields)
 
 

@@ -1,0 +1,126 @@
+"""How the acceptance tests ask, and how an answer looks."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import Any
+from urllib.parse import urlencode
+
+from django.apps import apps
+from django.test import Client
+from opaque_keys.edx.keys import CourseKey
+
+from sample_lms.olx import OlxBlock
+from tests.factories import COURSE_KEY, SMALL_COURSE, block, key
+
+ROOT = "/api/completion/v1/"
+LIST = f"{ROOT}course/"
+DETAIL = f"{ROOT}course/{COURSE_KEY}/"
+STATS = f"{ROOT}stats/{COURSE_KEY}/"
+EVERYTHING = "course,chapter,sequential,vertical,username,mean"
+OTHER_KEY = CourseKey.from_string("course-v1:Org+Other+Run")
+PASSWORD = "correct horse"  # noqa: S105
+
+
+def ask(
+    user: Any,
+    url: str,
+    query: dict[str, Any] | None = None,
+    *,
+    body: Any = None,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> Any:
+    """Ask as this user (None: as nobody), with a body by POST; return the JSON.
+
+    Whatever is asked: the status is the one expected, the answer is JSON, an error has a `detail`, and no row of
+    completion_aggregator was written.
+    """
+    client = Client(headers=headers)
+    if user is not None:
+        client.force_login(user)
+    before = stored_rows()
+    if body is None:
+        response = client.get(url, query or {})
+    else:
+        text = body if isinstance(body, str | bytes) else json.dumps(body)
+        path = f"{url}?{urlencode(query)}" if query else url
+        response = client.post(path, text, content_type="application/json")
+    assert stored_rows() == before
+    return checked(response, status)
+
+
+def checked(response: Any, status: int) -> Any:
+    """Return the JSON of a response with this status."""
+    assert response.status_code == status, response.content[:500]
+    assert response.headers["Content-Type"] == "application/json"
+    data = response.json()
+    if status >= 400:
+        assert list(data) == ["detail"]
+        assert isinstance(data["detail"], str)
+    return data
+
+
+def stored_rows() -> dict[str, list[str]]:
+    """Return every row of every table of the app."""
+    models = apps.get_app_config("completion_aggregator").get_models()
+    return {model.__name__: sorted(map(repr, model._default_manager.values_list())) for model in models}
+
+
+def with_password(client: Client, user: Any) -> Client:
+    """Let every request of the client carry the user's name and password: then it costs what a request costs."""
+    user.set_password(PASSWORD)
+    user.save()
+    token = b64encode(f"{user.username}:{PASSWORD}".encode()).decode()
+    client.defaults["HTTP_AUTHORIZATION"] = f"Basic {token}"
+    return client
+
+
+def page(*results: Any, count: int | None = None, num_pages: int = 1, **links: str) -> dict[str, Any]:
+    """Describe a paged answer; the only page unless said otherwise."""
+    pagination = {
+        "next": links.get("next"),
+        "previous": links.get("previous"),
+        "count": len(results) if count is None else count,
+        "num_pages": num_pages,
+    }
+    return {"pagination": pagination, "results": list(results)}
+
+
+def done(earned: float, possible: float) -> dict[str, float]:
+    return {"earned": earned, "possible": possible, "percent": earned / possible if possible else 1.0}
+
+
+#: What a course-wide answer tells of a learner who was never aggregated.
+UNKNOWN = {"earned": 0.0, "possible": None, "percent": 0.0}
+
+
+def result(earned: float, possible: float, course_key: CourseKey = COURSE_KEY, **fields: Any) -> dict[str, Any]:
+    return {"course_key": str(course_key), "completion": done(earned, possible), **fields}
+
+
+def nested(*rows: tuple[str, float, float], course_key: CourseKey = COURSE_KEY) -> list[dict[str, Any]]:
+    """Describe a list of blocks, each as name, earned, possible."""
+    return [
+        {"course_key": str(course_key), "block_key": key(name, course_key), "completion": done(earned, possible)}
+        for name, earned, possible in rows
+    ]
+
+
+def small_course(course_key: CourseKey) -> list[OlxBlock]:
+    """Return the small course of tests/factories.py under another key."""
+    names = {each.key: each.display_name for each in SMALL_COURSE}
+    return [
+        block(each.display_name, *(names[child] for child in each.children), course_key=course_key)
+        for each in SMALL_COURSE
+    ]
+
+
+def keys(data: Any) -> list[str]:
+    """Return the course keys of the results."""
+    return [each["course_key"] for each in data["results"]]
+
+
+def usernames(data: Any) -> list[str]:
+    return [each["username"] for each in data["results"]]

@@ -1,0 +1,253 @@
+"""The commands, as an operator calls them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from completion.models import BlockCompletion
+from django.core.management import CommandError, call_command
+
+from completion_aggregator.models import BlockAggregate, CourseAggregate, CourseBlock, StaleCompletion
+from sample_lms.olx import OlxBlock
+from tests.factories import (
+    COURSE_KEY,
+    SMALL_COURSE,
+    EnrollmentFactory,
+    UserFactory,
+    complete,
+    key,
+    new_course_key,
+    publish_course,
+    small_course,
+)
+from tests.truth import assert_stored_is_computed
+
+pytestmark = pytest.mark.django_db
+
+
+def run(command: str, *args: str, **options: Any) -> list[str]:
+    """Call a command; return the lines that it prints where there is no terminal."""
+    out = StringIO()
+    call_command(command, *args, stdout=out, **options)
+    return out.getvalue().splitlines()
+
+
+@pytest.fixture
+def learners(course: Any) -> list[Any]:
+    """Ten learners, each with one completion that is not aggregated yet."""
+    users = [EnrollmentFactory().user for _ in range(10)]
+    for user in users:
+        complete(user, "html/h1")
+    return users
+
+
+class Terminal(StringIO):
+    """A text that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_service_sends_everybody_who_is_stale_to_the_workers(learners: list[Any]) -> None:
+    assert run("run_aggregator_service", batch_size=5) == [
+        "Stale learners: 5 of 10",
+        "Stale learners: 10 of 10",
+        "sent to the workers: 10 learners in 2 chunks",
+    ]
+    # The tests' workers run in the calling process.
+    assert not StaleCompletion.objects.exists()
+    assert CourseAggregate.objects.filter(earned=1.0).count() == 10
+
+
+def test_the_service_aggregates_in_its_own_process(learners: list[Any]) -> None:
+    lines = run("run_aggregator_service", inline=True)
+
+    # A course row and eight blocks each: the course, two chapters, three sections, four units, less the course twice.
+    assert lines[-1] == (
+        "learners: 10, rows written: 110, rows deleted: 0, markers resolved: 20, failed: 0, skipped: 0"
+    )
+    assert_stored_is_computed(COURSE_KEY)
+
+
+def test_the_service_writes_nothing_the_second_time(learners: list[Any]) -> None:
+    run("run_aggregator_service", inline=True)
+
+    assert run("run_aggregator_service", inline=True) == [
+        "learners: 0, rows written: 0, rows deleted: 0, markers resolved: 0, failed: 0, skipped: 0"
+    ]
+
+
+def test_the_service_stops_at_the_limit_and_goes_on_from_there(learners: list[Any]) -> None:
+    assert run("run_aggregator_service", inline=True, limit=4)[-1].startswith("learners: 4,")
+    assert StaleCompletion.objects.values("user_id").distinct().count() == 6
+    assert run("run_aggregator_service", inline=True, limit=7)[-1].startswith("learners: 6,")
+
+
+def test_the_service_pauses_between_chunks(learners: list[Any]) -> None:
+    lines = run("run_aggregator_service", inline=True, batch_size=5, delay_between_batches=0.001)
+
+    assert lines[-1].startswith("learners: 10,")
+
+
+def test_the_service_shows_a_bar_on_a_terminal(learners: list[Any]) -> None:
+    out = Terminal()
+
+    call_command("run_aggregator_service", inline=True, stdout=out)
+
+    assert "Stale learners: 100%" in out.getvalue()
+    assert "10/10" in out.getvalue()
+
+
+def test_the_service_runs_until_it_is_interrupted(tmp_path: Path) -> None:
+    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
+    manage = [sys.executable, "manage.py"]
+    subprocess.run([*manage, "migrate", "-v0"], env=environment, check=True)  # noqa: S603
+    service = subprocess.Popen(  # noqa: S603
+        [*manage, "run_aggregator_service", "--inline", "--forever", "--interval", "0.01"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert service.stdout is not None
+    passes = [service.stdout.readline() for _ in range(3)]
+    service.send_signal(signal.SIGINT)
+    rest, _ = service.communicate(timeout=60)
+
+    assert all(line.startswith("learners: 0,") for line in passes)
+    assert rest.splitlines()[-1] == "stopped"
+    assert service.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "--batch-size must be above 0."),
+        ({"limit": 0}, "--limit must be above 0."),
+        ({"limit": -1}, "--limit must be above 0."),
+        ({"delay_between_batches": -1.0}, "--delay-between-batches must not be negative."),
+        ({"interval": 0.0}, "--interval must be above 0."),
+        ({"inline": True, "routing_key": "slow"}, "--inline and --routing-key exclude each other."),
+    ],
+)
+def test_the_service_refuses_senseless_options_in_a_line(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(CommandError, match=f"^{message}$"):
+        run("run_aggregator_service", **options)
+
+
+def test_a_refusal_is_one_line_and_exit_status_1(tmp_path: Path) -> None:
+    refused = subprocess.run(
+        [sys.executable, "manage.py", "reaggregate_course", "nonsense"],
+        env={**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (refused.returncode, refused.stdout, refused.stderr) == (
+        1,
+        "",
+        "CommandError: 'nonsense' is not a course key.\n",
+    )
+
+
+def test_reaggregating_a_course_computes_everybody_in_it(learners: list[Any]) -> None:
+    run("run_aggregator_service", inline=True)
+    BlockAggregate.objects.filter(user=learners[0]).update(earned=5.0)
+    BlockAggregate.objects.filter(user=learners[1]).delete()
+    CourseAggregate.objects.filter(user=learners[2]).update(percent=1.0)
+
+    lines = run("reaggregate_course", str(COURSE_KEY), inline=True)
+
+    assert lines == [
+        f"{COURSE_KEY}: 10 learners",
+        "Learners: 10 of 10",
+        "learners: 10, rows written: 21, rows deleted: 0, markers resolved: 10, failed: 0, skipped: 0",
+    ]
+    assert_stored_is_computed(COURSE_KEY)
+
+
+def test_reaggregating_all_takes_every_course_with_an_enrollment(learners: list[Any]) -> None:
+    other = new_course_key()
+    publish_course(small_course(other), other)
+    EnrollmentFactory(course_id=other)
+
+    lines = run("reaggregate_course", all=True)
+
+    assert sorted(lines[:2]) == sorted([f"{COURSE_KEY}: 10 learners", f"{other}: 1 learners"])
+    assert lines[-1] == "sent to the workers: 11 learners in 2 chunks"
+
+
+def test_a_dry_run_only_tells(learners: list[Any]) -> None:
+    run("run_aggregator_service", inline=True)
+
+    assert run("reaggregate_course", str(COURSE_KEY), dry_run=True) == [
+        f"{COURSE_KEY}: 10 learners would be aggregated"
+    ]
+    assert not StaleCompletion.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "message"),
+    [
+        ([], {}, "Name one or more courses, or --all."),
+        (["course-v1:a+b+c"], {"all": True}, "Name one or more courses, or --all."),
+        (["nonsense"], {}, "'nonsense' is not a course key."),
+        (["course-v1:No+Such+Course"], {}, "The LMS has no course course-v1:No+Such+Course."),
+    ],
+)
+def test_wrong_and_unknown_courses_are_refused_before_anything_is_done(
+    learners: list[Any], args: list[str], options: dict[str, Any], message: str
+) -> None:
+    before = list(StaleCompletion.objects.order_by("pk").values_list("pk", flat=True))
+
+    with pytest.raises(CommandError) as refusal:
+        run("reaggregate_course", *[*([str(COURSE_KEY)] if args else []), *args], **options)
+
+    assert str(refusal.value) == message
+    assert list(StaleCompletion.objects.order_by("pk").values_list("pk", flat=True)) == before
+
+
+def test_the_cleanup_deletes_what_nobody_asks_for_again(learners: list[Any]) -> None:
+    run("run_aggregator_service", inline=True)
+    # A unit goes; its aggregates with it, at the next run.
+    publish_course(_without_the_last_section())
+    run("run_aggregator_service", inline=True)
+    # A user goes without Django noticing.
+    gone = UserFactory()
+    gone_id = gone.pk
+    gone.delete()
+    course = CourseAggregate.objects.first().course  # type: ignore[union-attr]
+    CourseAggregate.objects.create(course=course, user_id=gone_id)
+    StaleCompletion.objects.create(user_id=gone_id, course_key=str(COURSE_KEY))
+
+    assert run("run_aggregator_cleanup") == ["deleted: 1 markers, 1 course aggregates, 0 block aggregates, 4 blocks"]
+    assert CourseBlock.objects.filter(position=None).count() == 0
+    assert_stored_is_computed(COURSE_KEY)
+
+
+def _without_the_last_section() -> Iterator[OlxBlock]:
+    """Give the small course without its last section and the three blocks in it."""
+    gone = {key(name) for name in ("sequential/s3", "vertical/v4", "html/h4", "video/m1")}
+    for block in SMALL_COURSE:
+        if block.key not in gone:
+            yield replace(block, children=tuple(child for child in block.children if child not in gone))
+
+
+def test_completions_are_counted_by_the_next_pass(learners: list[Any]) -> None:
+    run("run_aggregator_service", inline=True)
+    BlockCompletion.objects.filter(user=learners[0]).delete()
+    complete(learners[1], "html/h2")
+
+    run("run_aggregator_service", inline=True)
+
+    earned = dict(CourseAggregate.objects.values_list("user_id", "earned"))
+    assert (earned[learners[0].pk], earned[learners[1].pk], earned[learners[2].pk]) == (0.0, 2.0, 1.0)

@@ -1,0 +1,92 @@
+"""Settings: defaults, overrides, and what is valid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+from completion_aggregator.conf import RETIRED, Setting, Settings, conf
+
+BY_NAME = {setting.name: setting for setting in Settings.all()}
+CLASSES = "completion_aggregator.api.common.CompletionPagination"
+
+
+def test_every_setting_has_the_name_of_the_replaced_plugin_or_its_prefix() -> None:
+    assert list(BY_NAME) == [
+        "COMPLETION_AGGREGATOR_LMS",
+        "COMPLETION_AGGREGATOR_BLOCK_TYPES",
+        "COMPLETION_AGGREGATOR_ASYNC_AGGREGATION",
+        "COMPLETION_AGGREGATOR_AGGREGATE_UNRELEASED_BLOCKS",
+        "COMPLETION_AGGREGATOR_AUTHENTICATION_CLASSES",
+        "COMPLETION_AGGREGATOR_PAGINATION_CLASS",
+        "COMPLETION_AGGREGATOR_MEAN_CACHE_TIMEOUT",
+        "COMPLETION_AGGREGATOR_MAX_ATTEMPTS",
+        "COMPLETION_AGGREGATOR_RETRY_DELAY",
+    ]
+
+
+def test_a_setting_that_is_not_set_has_its_default_and_an_override_ends() -> None:
+    assert conf.MAX_ATTEMPTS == 10
+    with override_settings(COMPLETION_AGGREGATOR_MAX_ATTEMPTS=3):
+        assert conf.MAX_ATTEMPTS == 3
+    assert conf.MAX_ATTEMPTS == 10
+
+
+@pytest.mark.parametrize("setting", [each for each in Settings.all() if each is not Settings.LMS], ids=lambda s: s.name)
+def test_every_default_is_valid(setting: Setting[Any]) -> None:
+    assert setting.valid(setting.default)
+
+
+def test_there_is_no_valid_default_for_the_lms() -> None:
+    assert (Settings.LMS.default, Settings.LMS.valid("")) == ("", False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_valid"),
+    [
+        ("LMS", "some.path.Adapter", True),
+        ("LMS", "Adapter", False),
+        ("LMS", None, False),
+        ("BLOCK_TYPES", {"course"}, True),
+        ("BLOCK_TYPES", ["course", "unit"], True),
+        ("BLOCK_TYPES", ("course",), True),
+        ("BLOCK_TYPES", frozenset({"course"}), True),
+        ("BLOCK_TYPES", "course", False),
+        ("BLOCK_TYPES", [1], False),
+        ("ASYNC_AGGREGATION", False, True),
+        ("ASYNC_AGGREGATION", 1, False),
+        ("AGGREGATE_UNRELEASED_BLOCKS", True, True),
+        ("AGGREGATE_UNRELEASED_BLOCKS", "yes", False),
+        ("AUTHENTICATION_CLASSES", (CLASSES,), True),
+        ("AUTHENTICATION_CLASSES", [], True),
+        ("AUTHENTICATION_CLASSES", CLASSES, False),
+        ("AUTHENTICATION_CLASSES", ["short"], False),
+        ("PAGINATION_CLASS", CLASSES, True),
+        ("PAGINATION_CLASS", object, False),
+        ("MEAN_CACHE_TIMEOUT", 0, True),
+        ("MEAN_CACHE_TIMEOUT", 0.5, True),
+        ("MEAN_CACHE_TIMEOUT", -1, False),
+        ("MEAN_CACHE_TIMEOUT", True, False),
+        ("MEAN_CACHE_TIMEOUT", "300", False),
+        ("MAX_ATTEMPTS", 1, True),
+        ("MAX_ATTEMPTS", 0, False),
+        ("MAX_ATTEMPTS", 1.5, False),
+        ("MAX_ATTEMPTS", True, False),
+        ("RETRY_DELAY", 0, True),
+        ("RETRY_DELAY", None, False),
+    ],
+)
+def test_what_is_valid(name: str, value: Any, is_valid: bool) -> None:
+    assert BY_NAME[f"COMPLETION_AGGREGATOR_{name}"].valid(value) is is_valid
+
+
+def test_every_setting_says_what_it_means_and_expects() -> None:
+    assert all(setting.doc.endswith(".") and setting.expects for setting in Settings.all())
+
+
+def test_retired_settings_are_none_that_still_count() -> None:
+    assert RETIRED
+    assert not RETIRED.keys() & BY_NAME.keys()
+    assert all(name.startswith("COMPLETION_AGGREGATOR_") for name in RETIRED)

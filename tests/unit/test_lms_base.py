@@ -1,0 +1,99 @@
+"""The port: what an adapter need not answer, and its records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from opaque_keys.edx.keys import CourseKey
+
+from completion_aggregator.exceptions import NotSupportedByLMSError
+from completion_aggregator.lms.base import LMS, CourseOutline, OutlineBlock
+
+COURSE_KEY = CourseKey.from_string("course-v1:Org+Course+Run")
+NOON = datetime(2025, 1, 1, 12, tzinfo=UTC)
+LATER = NOON + timedelta(days=1)
+A_MOMENT = timedelta(microseconds=1)
+
+
+class PlainLMS(LMS):
+    """An LMS without any capability."""
+
+    def enrollments(self) -> Any: ...
+
+    def is_course_staff(self, user: Any, course_key: CourseKey) -> bool:
+        return False
+
+    def course_versions(self, course_keys: Any) -> dict[CourseKey, str]:
+        return {}
+
+    def course_outline(self, course_key: CourseKey) -> CourseOutline:
+        return CourseOutline(version="", blocks=())
+
+    def course_views(self, course_key: CourseKey, user_ids: Any, *, now: datetime) -> list[Any]:
+        return []
+
+
+def outline(*children: tuple[int, ...], change_dates: tuple[datetime, ...] = ()) -> CourseOutline:
+    blocks = [
+        OutlineBlock(key=f"b{place}", block_type="any", display_name="", children=below)
+        for place, below in enumerate(children)
+    ]
+    return CourseOutline(version="1", blocks=tuple(blocks), change_dates=change_dates)
+
+
+def test_an_lms_has_no_capabilities_and_nothing_wrong_unless_it_says_so() -> None:
+    assert (PlainLMS().capabilities, PlainLMS().check()) == (frozenset(), [])
+
+
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        (lambda lms: lms.role_holders(COURSE_KEY), "This LMS has no access roles in courses."),
+        (lambda lms: lms.role_holders(COURSE_KEY, ["staff"]), "This LMS has no access roles in courses."),
+        (lambda lms: lms.cohort_ids(COURSE_KEY), "This LMS has no cohorts."),
+        (lambda lms: lms.cohort_members(COURSE_KEY, [1]), "This LMS has no cohorts."),
+        (lambda lms: lms.mobile_courses(), "This LMS has no flag for courses available on mobile."),
+    ],
+)
+def test_what_needs_a_capability_is_refused_with_a_sentence(ask: Callable[[LMS], Any], sentence: str) -> None:
+    with pytest.raises(NotSupportedByLMSError) as refused:
+        ask(PlainLMS())
+
+    assert str(refused.value) == sentence
+
+
+def test_positions_give_the_place_of_each_block() -> None:
+    assert outline((1, 2), (), ()).positions == {"b0": 0, "b1": 1, "b2": 2}
+
+
+def test_below_a_block_are_itself_and_everything_under_it() -> None:
+    course = outline((1, 4), (2, 3), (), (), (5,), ())
+
+    assert course.below("b1") == {"b1", "b2", "b3"}
+    assert course.below("b2") == {"b2"}
+    assert course.below("b0") == {"b0", "b1", "b2", "b3", "b4", "b5"}
+
+
+def test_below_ends_even_where_blocks_contain_each_other() -> None:
+    assert outline((1,), (2,), (1,)).below("b1") == {"b1", "b2"}
+
+
+def test_below_reaches_a_block_by_either_parent() -> None:
+    course = outline((1, 2), (3,), (3,), ())
+
+    assert (course.below("b1"), course.below("b2")) == ({"b1", "b3"}, {"b2", "b3"})
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [(NOON - A_MOMENT, NOON), (NOON, LATER), (LATER - A_MOMENT, LATER), (LATER, None), (LATER + A_MOMENT, None)],
+)
+def test_the_next_change_is_the_first_date_after_now(now: datetime, expected: datetime | None) -> None:
+    assert outline((), change_dates=(NOON, LATER)).next_change(now) == expected
+
+
+def test_a_course_without_dates_never_changes_by_itself() -> None:
+    assert outline(()).next_change(NOON) is None
