@@ -129,7 +129,7 @@ def _sum_percent(place: int, course_key: CourseKey) -> Any:
 
 def _enrollments(course_key: CourseKey) -> QuerySet[Any]:
     """Select the active enrollments of a course, each with its `aggregate` where there is one."""
-    course_id = Subquery(Course.objects.filter(course_key=str(course_key)).values("id"))
+    course_id = Subquery(Course.objects.filter(course_key=str(course_key)).values("id")[:1])
     aggregate = FilteredRelation("user__course_aggregates", condition=Q(user__course_aggregates__course_id=course_id))
     enrollments: QuerySet[Any] = get_lms().enrollments().filter(course_id=course_key).annotate(aggregate=aggregate)
     return enrollments

@@ -53,10 +53,10 @@ class RetiredSettingsDirective(_Generated):
 
 def _default(value: Any) -> str:
     if isinstance(value, set | frozenset):
-        return "{" + ", ".join(f"``{each!r}``" for each in sorted(value)) + "}"
+        return ", ".join(f"``{each}``" for each in sorted(value))
     if isinstance(value, list | tuple):
-        return "in this order " + ", ".join(f"``{each!r}``" for each in value)
-    return f"``{value!r}``" if value != "" else "empty; it must be set"
+        return ", ".join(f"``{each}``" for each in value)
+    return f"``{value}``" if value != "" else "none; it must be set"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -15,7 +15,7 @@ from opaque_keys.edx.keys import CourseKey
 from waffle.testutils import override_flag
 
 from completion_aggregator.models import BlockAggregate, CourseAggregate, StaleCompletion
-from completion_aggregator.services import aggregate_stale
+from completion_aggregator.services import aggregate_stale, mark_learners
 from sample_lms.models import Course, Enrollment
 from tests.acceptance.helpers import (
     DETAIL,
@@ -135,7 +135,7 @@ def test_each_field_can_be_requested(fresh: Any, field: str, value: Any) -> None
 @pytest.mark.parametrize("is_stale", [False, True])
 def test_all_fields_can_be_requested_at_once(fresh: Any, is_stale: bool) -> None:
     if is_stale:
-        complete(fresh, "html/h1", value=1.0)
+        mark_learners(COURSE_KEY, [fresh.pk])
     expected = page(
         result(
             2.0,
@@ -205,7 +205,7 @@ def test_include_optional_adds_optional_completion_everywhere(
     complete(learner, "html/h2")
     aggregate_stale()
     if is_stale:
-        complete(learner, "html/h2")
+        mark_learners(COURSE_KEY, [learner.pk])
     first, second = nested(("chapter/c1", 0.0, 1.0), ("chapter/c2", 0.0, 0.0))
     expected = result(0.0, 1.0, optional_completion=done(1.0, 2.0), username="ada")
     expected["chapter"] = [
@@ -639,7 +639,7 @@ def test_root_block_narrows_the_answer_down(
     verticals: list[Any],
 ) -> None:
     if is_stale:
-        complete(fresh, "html/h1")
+        mark_learners(COURSE_KEY, [fresh.pk])
     query = {"root_block": key(root), "requested_fields": "chapter,vertical,username"}
     if not wants_all:
         query["username"] = "ada"

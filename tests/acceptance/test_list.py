@@ -8,7 +8,7 @@ import pytest
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.models import CourseAggregate
-from completion_aggregator.services import aggregate_stale
+from completion_aggregator.services import aggregate_stale, mark_learners
 from sample_lms.models import Course, Enrollment
 from tests.acceptance.helpers import (
     EVERYTHING,
@@ -113,8 +113,8 @@ def test_all_fields_can_be_requested_at_once(two: Any) -> None:
     query = {"username": "ada", "requested_fields": EVERYTHING, "include_optional": "true"}
 
     assert ask(two, LIST, query) == expected
-    complete(two, "html/h1")
-    complete(two, "html/h4", course_key=OTHER_KEY)
+    for course_key in (COURSE_KEY, OTHER_KEY):
+        mark_learners(course_key, [two.pk])
     assert ask(two, LIST, query) == expected, "the same, recalculated"
 
 
@@ -207,9 +207,10 @@ def test_old_keys_show_as_they_are(learner: Any) -> None:
     complete(learner, "html/h1", course_key=OLD_KEY)
     for _ in range(2):
         answer = ask(learner, LIST, {"username": "me", "requested_fields": "chapter"})
-        assert keys(answer) == ["Org/Course/Run", str(COURSE_KEY)]
+        # Which of the two is first depends on how the database orders capitals.
+        assert sorted(keys(answer)) == ["Org/Course/Run", str(COURSE_KEY)]
         chapters = nested(("chapter/c1", 1.0, 4.0), ("chapter/c2", 0.0, 2.0), course_key=OLD_KEY)
-        assert answer["results"][0] == result(1.0, 6.0, OLD_KEY, chapter=chapters)
+        assert result(1.0, 6.0, OLD_KEY, chapter=chapters) in answer["results"]
         assert chapters[0]["block_key"] == "i4x://Org/Course/chapter/c1"
         aggregate_stale()
 
@@ -220,7 +221,7 @@ def test_an_empty_course_is_complete(learner: Any) -> None:
     assert ask(learner, LIST, {"username": "me"}) == page(result(0.0, 0.0))
 
 
-def test_each_course_has_its_own_mean(two: Any) -> None:
+def test_each_course_has_its_own_mean(two: Any, django_capture_on_commit_callbacks: Any) -> None:
     other = EnrollmentFactory(course_id=OTHER_KEY).user
     complete(other, "html/h1", "html/h2", "html/h3", course_key=OTHER_KEY)
     aggregate_stale()
@@ -228,7 +229,8 @@ def test_each_course_has_its_own_mean(two: Any) -> None:
     results = ask(two, LIST, {"username": "me", "requested_fields": "mean"})["results"]
     assert [each["mean"] for each in results] == [pytest.approx(2 / 6), pytest.approx(2 / 6)]
     complete(other, "problem/p1", "html/h4", course_key=OTHER_KEY)
-    aggregate_stale()
+    with django_capture_on_commit_callbacks(execute=True):
+        aggregate_stale()
     results = ask(two, LIST, {"username": "me", "requested_fields": "mean"})["results"]
     assert [each["mean"] for each in results] == [pytest.approx(2 / 6), pytest.approx(3 / 6)]
 
