@@ -19,5 +19,10 @@ class CompletionAggregatorConfig(AppConfig):
         from completion_aggregator import checks, handlers
 
         handlers.connect()
-        for check in (checks.check_lms, checks.check_settings, checks.check_retired_settings):
+        for check in (
+            checks.check_lms,
+            checks.check_settings,
+            checks.check_classes,
+            checks.check_retired_settings,
+        ):
             django_checks.register(check, "completion_aggregator")

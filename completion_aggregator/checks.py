@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from completion_aggregator.compat import get_lms
 from completion_aggregator.conf import RETIRED, Settings, conf
@@ -32,6 +33,19 @@ def check_settings(**kwargs: Any) -> Iterable[CheckMessage]:
         # An empty LMS has a check of its own.
         if setting is not Settings.LMS and not setting.valid(setting.__get__(conf, Settings))
     ]
+
+
+def check_classes(**kwargs: Any) -> Iterable[CheckMessage]:
+    """Find paths that name nothing: the first request would fail over them."""
+    for setting, paths in (
+        (Settings.AUTHENTICATION_CLASSES, conf.AUTHENTICATION_CLASSES),
+        (Settings.PAGINATION_CLASS, [conf.PAGINATION_CLASS]),
+    ):
+        for path in paths if setting.valid(setting.__get__(conf, Settings)) else ():
+            try:
+                import_string(path)
+            except ImportError as error:
+                yield Error(f"{setting.name}: {error}", hint=setting.doc, id="completion_aggregator.E003")
 
 
 def check_retired_settings(**kwargs: Any) -> Iterable[CheckMessage]:

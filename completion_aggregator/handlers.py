@@ -1,8 +1,9 @@
-"""Signal receivers: one service call each, and nothing is ever raised into the sender."""
+"""Signal receivers: one service call each. Nothing is raised into the sender, unless its transaction is lost anyway."""
 
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from typing import Any
 
 from completion.models import BlockCompletion
@@ -30,20 +31,30 @@ def completion_changed(sender: type[BlockCompletion], instance: BlockCompletion,
         return
     user_id = instance.user_id
     connection = connections[router.db_for_write(StaleCompletion)]
-    # A failed statement spoils a PostgreSQL transaction, and with it the learner's request; the others go on.
-    is_spoiled = connection.vendor == "postgresql"
     needs_rollback = connection.needs_rollback
     try:
-        with transaction.atomic(using=connection.alias, savepoint=is_spoiled):
+        # A failed statement spoils a PostgreSQL transaction, and with it the learner's request; elsewhere the
+        # transaction goes on, and a savepoint would be two statements for nothing.
+        with transaction.atomic(connection.alias) if connection.vendor == "postgresql" else nullcontext():
             mark_completion(user_id, course_key, str(instance.block_key))
     except Exception as error:
+        if _is_undone(connection, error):
+            # The completion is gone with the transaction: silence would lose it.
+            raise
         log.exception("Learner %s could not be marked stale in %s", user_id, course_key)
-        if not is_spoiled and not isinstance(error, OperationalError):
-            # Django gives up the whole transaction. After a deadlock that is right: the database has done so, too.
-            connection.needs_rollback = needs_rollback
+        connection.needs_rollback = needs_rollback
         return
     if not conf.ASYNC_AGGREGATION:
         transaction.on_commit(lambda: aggregate(course_key, [user_id]), robust=True)
+
+
+def _is_undone(connection: Any, error: Exception) -> bool:
+    """Tell whether the database may have rolled the whole transaction back, as MySQL does after a deadlock."""
+    if not connection.in_atomic_block or not isinstance(error, OperationalError):
+        return False
+    if connection.vendor == "sqlite":
+        return not connection.connection.in_transaction
+    return bool(connection.vendor == "mysql")
 
 
 def _is_user_deleted(origin: Any) -> bool:

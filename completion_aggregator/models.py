@@ -43,7 +43,7 @@ class Course(models.Model):
     course_key = KeyTextField(_("course key"), unique=True)
     #: The published version that the course's blocks and structure describe.
     version = models.CharField(_("version"), max_length=64)
-    #: The version compiled: [[[block id, block key, block type, display name, [positions of children]], ...],
+    #: The version compiled: [[[block id, block key, block type, display name, mode, [positions of children]], ...],
     #: [release dates, ISO 8601]]; blocks in course order.
     structure = models.JSONField(_("structure"), default=list)
     #: When somebody's view of the course changes next; null: never. Then everybody in it becomes stale.

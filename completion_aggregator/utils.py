@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from opaque_keys import InvalidKeyError as OpaqueKeyError
-from opaque_keys.edx.keys import CourseKey, UsageKey
+from opaque_keys.edx.keys import AsideUsageKey, CourseKey, UsageKey
 
 from completion_aggregator.exceptions import InvalidKeyError
 
@@ -41,8 +41,8 @@ def parse_block_key(text: str, course_key: CourseKey) -> str:
         key = UsageKey.from_string(text)
     except (OpaqueKeyError, UnicodeError):
         raise InvalidKeyError("Invalid block key.") from None
-    # Keys of other things than courses, libraries for one, refuse to be mapped into a course.
-    if not is_storable(text) or not key.context_key.is_course:
+    # Keys of other things (asides, blocks of libraries) refuse to be mapped into a course.
+    if isinstance(key, AsideUsageKey) or not is_storable(text) or not key.context_key.is_course:
         raise InvalidKeyError("Not a block of this course.")
     mapped = key.map_into_course(course_key)
     if mapped != _with_run(key, course_key):

@@ -215,6 +215,7 @@ def _load_content(course_key: CourseKey, version: str, with_unreleased: bool) ->
                 key=row.block_key,
                 block_type=row.block_type,
                 display_name=row.display_name,
+                mode=_mode(row.block_type),
                 children=tuple(places[child] for child in children[row.pk]),
             )
             for row in rows

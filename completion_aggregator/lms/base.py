@@ -20,7 +20,7 @@ from django.core.checks import CheckMessage
 from django.db.models import QuerySet
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.engine import CourseTree
+from completion_aggregator.engine import CompletionMode, CourseTree
 from completion_aggregator.exceptions import NotSupportedByLMSError
 
 
@@ -40,6 +40,7 @@ class OutlineBlock:
     key: str
     block_type: str
     display_name: str
+    mode: CompletionMode = CompletionMode.COMPLETABLE
     #: Places of its children in `CourseOutline.blocks`, in the order shown.
     children: tuple[int, ...] = ()
 

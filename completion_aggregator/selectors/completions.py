@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.engine import Tally, tally_leaf
+from completion_aggregator.engine import CompletionMode, Tally, tally_leaf
 from completion_aggregator.exceptions import CompletionAggregatorError, UnknownBlockError
 from completion_aggregator.models import BlockAggregate, CourseAggregate, StaleCompletion
 from completion_aggregator.selectors.computed import compute
@@ -92,13 +92,21 @@ class _Selection:
 
     @cached_property
     def leaf(self) -> str | None:
-        """The root block, if it has no children: of such blocks nothing is stored."""
+        """The root block, unless it is an aggregator: of other blocks nothing is stored."""
         outline = self.structure.outline
-        if self.root_block is None or outline.blocks[outline.positions[self.root_block]].children:
+        if self.root_block is None:
             return None
-        return self.root_block
+        block = outline.blocks[outline.positions[self.root_block]]
+        return None if block.mode == CompletionMode.AGGREGATOR else block.key
 
-    def complete(self, course_key: CourseKey, learner: Learner, course: Tally, find: _Find) -> CourseCompletion:
+    @property
+    def unseen(self) -> Tally:
+        """What to tell of the root block where nothing is stored: of a block that was never met, nothing is known."""
+        return NOTHING if self.root_block in self.structure.block_ids else UNKNOWN
+
+    def complete(
+        self, course_key: CourseKey, learner: Learner, course: Tally, find: _Find, *, unseen: Tally
+    ) -> CourseCompletion:
         """Pick what was asked for from a learner's tallies; `find` gives that of a block, or None."""
         nested: dict[str, list[tuple[str, Tally]]] = {block_type: [] for block_type in self.block_types}
         for block_type, key in self.wanted:
@@ -107,7 +115,7 @@ class _Selection:
                 nested[block_type].append((key, tally))
         tally = course
         if self.root_block is not None and course is not UNKNOWN:
-            tally = find(self.root_block) or NOTHING
+            tally = find(self.root_block) or unseen
         return CourseCompletion(course_key=course_key, learner=learner, tally=tally, blocks=nested)
 
 
@@ -163,10 +171,10 @@ def get_learner_completions(
     found = []
     for key in course_keys:
         course = stored[str(key)].tally if str(key) in stored else UNKNOWN
-        find = selections[key].finder(blocks.get(user.pk, {}))
+        find, unseen = selections[key].finder(blocks.get(user.pk, {})), selections[key].unseen
         if user.pk in computed.get(key, {}):
-            course, find = computed[key][user.pk]
-        found.append(selections[key].complete(key, learner, course, find))
+            (course, find), unseen = computed[key][user.pk], NOTHING
+        found.append(selections[key].complete(key, learner, course, find, unseen=unseen))
     return found
 
 
@@ -182,8 +190,8 @@ def get_course_completions(
     Raises:
         UnknownBlockError: the course has no such root block.
     Cost: 2 queries and the LMS's versions, one more with block types or a root block, and one more for a structure
-    that is not in memory yet; not more for more learners. About blocks without children nothing is stored: for such
-    a root block all learners are computed.
+    that is not in memory yet; not more for more learners. About blocks that are no aggregators nothing is stored:
+    for such a root block all learners are computed.
     """
     states = get_course_states([course_key])
     selection = _select(states.values(), block_types, root_block)[course_key]
@@ -195,10 +203,10 @@ def get_course_completions(
     found = []
     for learner in learners:
         course = courses.get(learner.user_id, UNKNOWN)
-        find = selection.finder(blocks.get(learner.user_id, {}))
+        find, unseen = selection.finder(blocks.get(learner.user_id, {})), selection.unseen
         if learner.user_id in computed:
-            course, find = computed[learner.user_id]
-        found.append(selection.complete(course_key, learner, course, find))
+            (course, find), unseen = computed[learner.user_id], NOTHING
+        found.append(selection.complete(course_key, learner, course, find, unseen=unseen))
     return found
 
 

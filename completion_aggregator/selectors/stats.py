@@ -108,12 +108,12 @@ def _read_means(course_keys: Sequence[CourseKey]) -> dict[CourseKey, float]:
     first, *others = (_sum_percent(place, key) for place, key in enumerate(course_keys))
     means = dict.fromkeys(course_keys, 0.0)
     for place, learners, percent in first.union(*others, all=True) if others else first:
-        means[course_keys[place]] = (percent or 0.0) / learners
+        means[course_keys[place]] = (percent or 0.0) / (learners or 1)
     return means
 
 
 def _sum_percent(place: int, course_key: CourseKey) -> Any:
-    """Select one row: place, number of counted learners, sum of their percents; no row without learners."""
+    """Select one row: place, number of counted learners, sum of their percents; without learners maybe none."""
     lms = get_lms()
     enrollments = _enrollments(course_key)
     if Capability.ROLES in lms.capabilities:

@@ -15,6 +15,7 @@ from typing import Any
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.compat import get_lms
+from completion_aggregator.engine import CompletionMode
 from completion_aggregator.lms.base import CourseOutline, OutlineBlock
 from completion_aggregator.models import Course
 
@@ -117,8 +118,14 @@ def _structure(state: CourseState, compiled: Any) -> Structure:
     outline = CourseOutline(
         version=state.version or "",
         blocks=tuple(
-            OutlineBlock(key=key, block_type=block_type, display_name=name, children=tuple(children))
-            for _, key, block_type, name, children in blocks
+            OutlineBlock(
+                key=key,
+                block_type=block_type,
+                display_name=name,
+                mode=CompletionMode(mode),
+                children=tuple(children),
+            )
+            for _, key, block_type, name, mode, children in blocks
         ),
         change_dates=tuple(map(datetime.fromisoformat, change_dates)),
     )
@@ -128,6 +135,6 @@ def _structure(state: CourseState, compiled: Any) -> Structure:
 def compile_structure(outline: CourseOutline, block_ids: Mapping[str, int]) -> list[Any]:
     """Return what `Course.structure` holds for this outline; the inverse of reading it."""
     return [
-        [[block_ids[b.key], b.key, b.block_type, b.display_name, list(b.children)] for b in outline.blocks],
+        [[block_ids[b.key], b.key, b.block_type, b.display_name, b.mode, list(b.children)] for b in outline.blocks],
         [moment.isoformat() for moment in outline.change_dates],
     ]

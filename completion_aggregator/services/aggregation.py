@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 #: Learners in a chunk: their rows fit into one statement, and nobody is locked for long.
 CHUNK_SIZE = 500
 _MAX_DELAY = timedelta(days=1)
+#: What the column holds.
+_MAX_ATTEMPTS = 32_767
 
 _BLOCK_VALUES = ("earned", "possible", "optional_earned", "optional_possible", "last_modified")
 _BLOCK_FIELDS = ("user_id", "block_id", *_BLOCK_VALUES, "modified")
@@ -350,5 +352,7 @@ def _fail(course_key: str, user_ids: Collection[int], error: Exception) -> Repor
     now = timezone.now()
     for attempts in sorted(set(markers.values_list("attempts", flat=True)), reverse=True):
         delay = min(timedelta(seconds=conf.RETRY_DELAY) * 2 ** min(attempts, 16), _MAX_DELAY)
-        markers.filter(attempts=attempts).update(attempts=attempts + 1, not_before=now + delay, last_error=reason)
+        markers.filter(attempts=attempts).update(
+            attempts=min(attempts + 1, _MAX_ATTEMPTS), not_before=now + delay, last_error=reason
+        )
     return Report(failed=len(user_ids))

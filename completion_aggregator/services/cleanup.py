@@ -54,5 +54,5 @@ def _delete_gone_blocks() -> int:
     gone: QuerySet[CourseBlock] = CourseBlock.objects.filter(~Exists(aggregates), position=None)
     deleted = 0
     while ids := list(gone.values_list("pk", flat=True)[:BATCH_SIZE]):
-        deleted += CourseBlock.objects.filter(pk__in=ids).delete()[0]
+        deleted += gone.filter(pk__in=ids).delete()[0]
     return deleted

@@ -13,7 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.engine import CourseTree
+from completion_aggregator.engine import CompletionMode, CourseTree
 from completion_aggregator.exceptions import CourseNotFoundError
 from completion_aggregator.lms.base import LMS, Capability, CourseOutline, CourseView, OutlineBlock
 from sample_lms.lms import SampleLMS
@@ -28,6 +28,13 @@ NOON = datetime(2025, 1, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(days=1)
 A_MOMENT = timedelta(microseconds=1)
 UNKNOWN_USER = 2_000_000_000
+
+#: Modes of the block types of the contract; other types are completable.
+MODES = {
+    "course": CompletionMode.AGGREGATOR,
+    "chapter": CompletionMode.AGGREGATOR,
+    "discussion": CompletionMode.EXCLUDED,
+}
 
 #: What a course of the contract may hold; a world of another LMS translates it.
 PLAIN = (
@@ -252,7 +259,13 @@ class LMSContract(ABC):
         assert lms.course_outline(COURSE_KEY) == CourseOutline(
             version=lms.course_versions([COURSE_KEY])[COURSE_KEY],
             blocks=tuple(
-                OutlineBlock(key=key(name), block_type=name.split("/")[0], display_name=name, children=children)
+                OutlineBlock(
+                    key=key(name),
+                    block_type=name.split("/")[0],
+                    display_name=name,
+                    mode=MODES.get(name.split("/")[0], CompletionMode.COMPLETABLE),
+                    children=children,
+                )
                 for name, children in (
                     ("course/course", (1, 5)),
                     ("chapter/c1", (2, 3, 4)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 from completion.models import BlockCompletion
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from opaque_keys.edx.keys import UsageKey
@@ -232,6 +232,25 @@ def test_a_transaction_that_was_to_be_rolled_back_still_is(clean: Any) -> None:
             mark_quietly(clean)
 
     assert BlockCompletion.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_that_the_database_has_undone_is_not_taken_for_done(clean: Any) -> None:
+    # PostgreSQL undoes no more than the savepoint.
+    has_undone = connection.vendor != "postgresql"
+
+    def deadlock(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("INSERT INTO") and "completion_aggregator_stalecompletion" in sql:
+            if has_undone:
+                connection.connection.rollback()
+            raise OperationalError(1213, "Deadlock found")
+        return execute(sql, params, many, context)
+
+    expected = pytest.raises(OperationalError) if has_undone else nullcontext()
+    with expected, transaction.atomic(), connection.execute_wrapper(deadlock):
+        complete(clean, "html/h1")
+
+    assert BlockCompletion.objects.count() == (0 if has_undone else 1)
 
 
 def mark_quietly(user: Any) -> None:

@@ -12,6 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from completion_aggregator.engine import CompletionMode
 from completion_aggregator.exceptions import CourseNotFoundError
 from completion_aggregator.lms.base import CourseOutline, OutlineBlock
 from completion_aggregator.models import Course, CourseBlock, StaleCompletion
@@ -77,9 +78,9 @@ def test_a_course_and_its_blocks_get_a_row_each() -> None:
             "version": published.version,
             "structure": [
                 [
-                    [ids[key("course/course")], key("course/course"), "course", "course/course", [1, 2]],
-                    [ids[key("html/h1")], key("html/h1"), "html", "html/h1", []],
-                    [ids[key("html/h2")], key("html/h2"), "html", "html/h2", []],
+                    [ids[key("course/course")], key("course/course"), "course", "course/course", "aggregator", [1, 2]],
+                    [ids[key("html/h1")], key("html/h1"), "html", "html/h1", "completable", []],
+                    [ids[key("html/h2")], key("html/h2"), "html", "html/h2", "completable", []],
                 ],
                 [],
             ],
@@ -108,7 +109,13 @@ def test_the_synced_structure_is_the_published_outline() -> None:
     assert structure.outline == CourseOutline(
         version=published.version,
         blocks=(
-            OutlineBlock(key=key("course/course"), block_type="course", display_name="course/course", children=(1,)),
+            OutlineBlock(
+                key=key("course/course"),
+                block_type="course",
+                display_name="course/course",
+                mode=CompletionMode.AGGREGATOR,
+                children=(1,),
+            ),
             OutlineBlock(key=key("html/h1"), block_type="html", display_name="html/h1"),
         ),
         change_dates=(now,),
