@@ -474,6 +474,16 @@ def test_a_limit_holds_over_all_courses(course: Any, limit: int, sizes: list[int
     assert [len(chunk.user_ids) for chunk in find_stale_chunks(chunk_size=2, limit=limit)] == sizes
 
 
+def test_chunks_may_be_of_some_courses_only(course: Any) -> None:
+    other_key = new_course_key()
+    user = UserFactory()
+    mark_learners(other_key, [user.pk])
+    mark_learners(COURSE_KEY, [user.pk])
+
+    assert list(find_stale_chunks(course_keys=[str(COURSE_KEY)])) == [Chunk(str(COURSE_KEY), [user.pk])]
+    assert list(find_stale_chunks(course_keys=[])) == []
+
+
 def test_finding_work_takes_a_query_for_each_chunk(course: Any, django_assert_num_queries: Any) -> None:
     mark_learners(COURSE_KEY, [UserFactory().pk for _ in range(6)])
 
@@ -574,3 +584,21 @@ def test_without_async_aggregation_a_completion_is_aggregated_on_commit(
 
     assert course_values(learner) == (1.0, 6, 1 / 6)
     assert set(StaleCompletion.objects.values_list("user_id", flat=True)) == {other.pk}
+
+
+def test_rows_say_whose_they_are(learner: Any) -> None:
+    complete(learner, "html/h1", "html/h2", "problem/p1")
+    aggregate_stale()
+    mark_completion(learner.pk, COURSE_KEY, key("html/h1"))
+    mark_learners(COURSE_KEY, [learner.pk])
+    course = CourseAggregate.objects.get()
+    row = BlockAggregate.objects.get(block__block_key=key("vertical/v1"))
+
+    assert str(course.course) == str(COURSE_KEY)
+    assert str(row.block) == key("vertical/v1")
+    assert str(course) == f"{learner.pk} in {course.course_id}: 50%"
+    assert str(row) == f"{learner.pk} in {row.block_id}: 2.0/2"
+    assert [str(marker) for marker in StaleCompletion.objects.order_by("id")] == [
+        f"{learner.pk} in {COURSE_KEY}: {key('html/h1')}",
+        f"{learner.pk} in {COURSE_KEY}: everything",
+    ]

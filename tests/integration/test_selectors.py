@@ -242,6 +242,20 @@ def test_a_root_block_narrows_the_answer(
 
 
 @pytest.mark.parametrize("is_stale", [True, False])
+def test_a_completable_root_block_with_children_counts_as_one(learner: Any, is_stale: bool) -> None:
+    publish_course(
+        [block("course/course", "problem/quiz"), block("problem/quiz", "html/h1"), block("html/h1")],
+    )
+    complete(learner, "problem/quiz", value=0.5)
+    if not is_stale:
+        aggregate_stale()
+
+    tally = get_course_completion(learner, COURSE_KEY, root_block=key("problem/quiz")).tally
+
+    assert tally == Tally(0.5, 1, 0.0, 0, modified(learner))
+
+
+@pytest.mark.parametrize("is_stale", [True, False])
 def test_a_root_block_that_the_learner_does_not_see_is_nothing_to_do(learner: Any, is_stale: bool) -> None:
     hidden_chapter()
     if not is_stale:
