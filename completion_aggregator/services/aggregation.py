@@ -202,7 +202,7 @@ def _aggregate(course_key: CourseKey, user_ids: list[int]) -> Report:
         delete_markers([marker_id for user_id in seen for marker_id in markers[user_id].ids])
         failed = _fail(str(course_key), locked.keys() - seen, UnknownUserError("There is no such user."))
         if written or deleted:
-            transaction.on_commit(lambda: forget_means(course_key))
+            transaction.on_commit(lambda: forget_means(course_key), robust=True)
     return failed + Report(
         learners=len(seen),
         written=written,

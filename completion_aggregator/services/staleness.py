@@ -39,7 +39,7 @@ def mark_learners(course_key: CourseKey, user_ids: Collection[int]) -> None:
     """
     markers = [StaleCompletion(user_id=user_id, course_key=str(course_key)) for user_id in user_ids]
     StaleCompletion.objects.bulk_create(markers, batch_size=5_000)
-    transaction.on_commit(lambda: forget_means(course_key))
+    transaction.on_commit(lambda: forget_means(course_key), robust=True)
 
 
 def mark_course(course_key: CourseKey) -> int:
@@ -60,7 +60,7 @@ def mark_course(course_key: CourseKey) -> int:
         # Only once the new ones are there for all to see, and outside of the caller's transaction, so that a
         # publication neither waits for a worker nor fails over one. Markers that stay do no harm.
         transaction.on_commit(lambda: delete_markers(older), robust=True)
-        transaction.on_commit(lambda: forget_means(course_key))
+        transaction.on_commit(lambda: forget_means(course_key), robust=True)
     return marked
 
 

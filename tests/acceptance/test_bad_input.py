@@ -109,6 +109,14 @@ def test_of_a_repeated_parameter_the_last_counts(learner: Any, staff: Any, url: 
     assert ask(staff, url, {name: ["abc", good]}) == ask(staff, url, {name: good})
 
 
+@pytest.mark.parametrize("text", ["1_000", "1,2_0", "\u0663", "+-1", "0x10", "1,,2", ","])
+@pytest.mark.parametrize(("url", "name"), [(DETAIL, "user_ids"), (STATS, "cohorts")])
+def test_what_only_python_takes_for_an_integer_is_refused(
+    learner: Any, staff: Any, url: str, name: str, text: str
+) -> None:
+    ask(staff, url, {name: text}, status=400)
+
+
 @pytest.mark.parametrize("url", [LIST, DETAIL, STATS])
 def test_more_parameters_than_django_reads_are_refused_in_json(learner: Any, staff: Any, url: str) -> None:
     ask(staff, f"{url}?{'page=1&' * 1_500}", status=400)
