@@ -22,6 +22,7 @@ from completion_aggregator.selectors.computed import compute
 from completion_aggregator.selectors.structure import (
     NO_STRUCTURE,
     CourseState,
+    StoredCourse,
     Structure,
     get_course_states,
     get_structures,
@@ -153,14 +154,14 @@ def get_learner_completions(
 ) -> list[CourseCompletion]:
     """Return how far one learner has come in each of the courses, in their order; see `get_course_completion`.
 
-    Cost: 2 queries and the LMS's versions, one more with block types or a root block, and one more for structures
+    Cost: 1 query and the LMS's versions, one more with block types or a root block, and one more for structures
     that are not in memory yet, however many courses are fresh; for each that is stale, its computation.
     """
     learner = Learner(user.pk, user.get_username())
     now = timezone.now()
-    states = get_course_states(course_keys)
-    selections = _select(states.values(), block_types, root_block)
     stored = _stored_courses(user.pk, course_keys)
+    states = get_course_states(course_keys, {key: course.course for key, course in stored.items()})
+    selections = _select(states.values(), block_types, root_block)
     computed = {
         key: _computed(key, [user.pk], selections[key].leaf, now)
         for key in course_keys
@@ -222,23 +223,31 @@ def _select(
     }
 
 
-class _StoredCourse(NamedTuple):
+class _StoredCompletion(NamedTuple):
+    """One learner's stored completion of a course."""
+
+    course: StoredCourse
     tally: Tally
     #: Whether a marker is open.
     is_marked: bool
 
 
-def _stored_courses(user_id: int, course_keys: Collection[CourseKey]) -> dict[str, _StoredCourse]:
+def _stored_courses(user_id: int, course_keys: Collection[CourseKey]) -> dict[str, _StoredCompletion]:
     """Read a learner's course aggregates, by course key; those never computed are absent."""
     markers = StaleCompletion.objects.filter(user_id=OuterRef("user_id"), course_key=OuterRef("course__course_key"))
     rows = CourseAggregate.objects.filter(
         user_id=user_id, course__course_key__in=list(map(str, course_keys)), computed_at__isnull=False
     )
-    values = rows.annotate(is_marked=Exists(markers)).values_list("course__course_key", "is_marked", *_TALLY)
-    return {key: _StoredCourse(Tally(*tally), is_marked) for key, is_marked, *tally in values}
+    values = rows.annotate(is_marked=Exists(markers)).values_list(
+        "course__course_key", "course_id", "course__version", "course__next_change_at", "is_marked", *_TALLY
+    )
+    return {
+        key: _StoredCompletion(StoredCourse(course_id, version, change), Tally(*tally), is_marked)
+        for key, course_id, version, change, is_marked, *tally in values
+    }
 
 
-def _is_stale(stored: _StoredCourse | None, state: CourseState, now: datetime) -> bool:
+def _is_stale(stored: _StoredCompletion | None, state: CourseState, now: datetime) -> bool:
     return stored is None or stored.is_marked or not state.is_current(now)
 
 
@@ -247,7 +256,7 @@ def _stored_blocks(
 ) -> dict[int, dict[int, Tally]]:
     """Read the block aggregates that an answer needs: by user id, then by block id."""
     found: dict[int, dict[int, Tally]] = defaultdict(dict)
-    course_ids = [course.course_id for course in courses if course.course_id is not None]
+    course_ids = [course.stored.course_id for course in courses if course.stored.course_id is not None]
     if not course_ids or not (block_types or root_block):
         return found
     rows = BlockAggregate.objects.filter(

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from opaque_keys.edx.keys import CourseKey
 
@@ -23,22 +23,26 @@ from completion_aggregator.models import Course
 MAX_STRUCTURES = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CourseState:
+class StoredCourse(NamedTuple):
+    """What the stored aggregates of a course refer to; the defaults: it was never aggregated."""
+
+    course_id: int | None = None
+    version: str | None = None
+    next_change_at: datetime | None = None
+
+
+class CourseState(NamedTuple):
     """A course as the LMS has it now, and as it was last aggregated."""
 
     course_key: CourseKey
     #: What is published now; None: the LMS has no such course (any more).
     version: str | None
-    #: Row and version that the stored aggregates refer to; None: it was never aggregated.
-    course_id: int | None = None
-    stored_version: str | None = None
-    next_change_at: datetime | None = None
+    stored: StoredCourse
 
     def is_current(self, now: datetime) -> bool:
         """Tell whether what is stored was made from what is published and released now."""
-        is_due = self.next_change_at is not None and self.next_change_at <= now
-        return self.version == self.stored_version and not is_due
+        due = self.stored.next_change_at
+        return self.version == self.stored.version and not (due is not None and due <= now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,22 +60,21 @@ _Known = tuple[CourseKey, str, int | None, str | None]
 _structures: OrderedDict[_Known, Structure] = OrderedDict()
 
 
-def get_course_states(course_keys: Collection[CourseKey]) -> dict[CourseKey, CourseState]:
+def get_course_states(
+    course_keys: Collection[CourseKey], stored: Mapping[str, StoredCourse] | None = None
+) -> dict[CourseKey, CourseState]:
     """Return the state of each course, also of those that nobody knows.
 
-    Cost: one query, and what the LMS takes to tell its versions; not more for more courses.
+    Args:
+        stored: by course key, what a query of the caller's has read along; None: it is read here.
+    Cost: one query unless `stored` is given, and what the LMS takes to tell its versions; not more for more courses.
     """
     versions = get_lms().course_versions(course_keys)
-    rows = Course.objects.filter(course_key__in=list(map(str, course_keys)))
-    stored = {key: rest for key, *rest in rows.values_list("course_key", "id", "version", "next_change_at")}
-    return {
-        key: CourseState(course_key=key, version=versions.get(key), **_stored(stored.get(str(key))))
-        for key in course_keys
-    }
-
-
-def _stored(row: Sequence[Any] | None) -> dict[str, Any]:
-    return dict(zip(("course_id", "stored_version", "next_change_at"), row, strict=True)) if row else {}
+    if stored is None:
+        rows = Course.objects.filter(course_key__in=list(map(str, course_keys)))
+        values = rows.values_list("course_key", "id", "version", "next_change_at")
+        stored = {key: StoredCourse(row_id, version, change) for key, row_id, version, change in values}
+    return {key: CourseState(key, versions.get(key), stored.get(str(key), StoredCourse())) for key in course_keys}
 
 
 def get_structures(states: Iterable[CourseState]) -> dict[CourseKey, Structure]:
@@ -91,9 +94,9 @@ def get_structures(states: Iterable[CourseState]) -> dict[CourseKey, Structure]:
             found[state.course_key] = structure
         else:
             missing[known] = state
-    stored = _read([state.course_id for state in missing.values() if state.course_id is not None])
+    stored = _read([state.stored.course_id for state in missing.values() if state.stored.course_id is not None])
     for known, state in missing.items():
-        structure = _structure(state, stored.get(state.course_id or 0))
+        structure = _structure(state, stored.get(state.stored.course_id or 0))
         found[state.course_key] = _structures[known] = structure
     while len(_structures) > MAX_STRUCTURES:
         _structures.popitem(last=False)
@@ -101,7 +104,7 @@ def get_structures(states: Iterable[CourseState]) -> dict[CourseKey, Structure]:
 
 
 def _known(state: CourseState) -> _Known:
-    return state.course_key, state.version or "", state.course_id, state.stored_version
+    return state.course_key, state.version or "", state.stored.course_id, state.stored.version
 
 
 def _read(course_ids: Sequence[int]) -> dict[int, Any]:
@@ -113,7 +116,7 @@ def _read(course_ids: Sequence[int]) -> dict[int, Any]:
 def _structure(state: CourseState, compiled: Any) -> Structure:
     blocks, change_dates = compiled or ((), ())
     block_ids = {key: block_id for block_id, key, *_ in blocks}
-    if state.version != state.stored_version:
+    if state.version != state.stored.version:
         return Structure(outline=get_lms().course_outline(state.course_key), block_ids=block_ids)
     outline = CourseOutline(
         version=state.version or "",

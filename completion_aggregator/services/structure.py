@@ -36,12 +36,12 @@ def sync_course(course_key: CourseKey) -> SyncedCourse:
     state = get_course_states([course_key])[course_key]
     if state.version is None:
         raise CourseNotFoundError(f"The LMS has no course {course_key}.")
-    if state.course_id is None or state.version != state.stored_version:
+    if state.stored.course_id is None or state.version != state.stored.version:
         _store(course_key, get_lms().course_outline(course_key))
         state = get_course_states([course_key])[course_key]
-    if state.course_id is None:
+    if state.stored.course_id is None:
         raise CourseNotFoundError(f"The course {course_key} has just been deleted.")
-    return SyncedCourse(state.course_id, get_structures([state])[course_key])
+    return SyncedCourse(state.stored.course_id, get_structures([state])[course_key])
 
 
 def _store(course_key: CourseKey, outline: CourseOutline) -> None:

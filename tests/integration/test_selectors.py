@@ -312,7 +312,7 @@ def test_queries_do_not_grow_with_the_number_of_fresh_courses(learner: Any, bloc
         for asked in (keys[:1], keys)
     )
 
-    assert one == all_of_them == 3 + bool(block_types)
+    assert one == all_of_them == 2 + bool(block_types)
 
 
 def test_everybody_is_told_as_stored_in_the_order_asked_for(course: Any) -> None:
