@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 from django.db import connections, models
@@ -65,14 +65,21 @@ def _mysql(
         f"{connection.ops.quote_name(field.column)} {field.db_type(connection)} PATH '$[{place}]'"
         for place, field in enumerate(columns)
     )
-    # The only values that JSON does not know are moments.
-    document = json.dumps(rows, default=connection.ops.adapt_datetimefield_value, separators=(",", ":"))
+    # The only values that JSON does not know are moments; Django's own way to write one takes six times as long.
+    zone = connection.timezone
+    document = json.dumps(rows, default=lambda moment: _moment(moment, zone), separators=(",", ":"))
     statement = (
         f"INSERT INTO {table} ({names}) SELECT {names}"
         f" FROM JSON_TABLE(%s, '$[*]' COLUMNS ({unpacked})) AS document"
         f" ON DUPLICATE KEY UPDATE {_values(connection, model, columns, 'VALUES({})')}"
     )
     return statement, [document]
+
+
+def _moment(moment: datetime, zone: tzinfo | None) -> str:
+    """Write a moment as MySQL reads it; `zone` is that of the connection, None: as it is."""
+    local = moment if zone is None else moment.astimezone(zone)
+    return local.isoformat(" ", "microseconds")[:26]
 
 
 def _postgresql(

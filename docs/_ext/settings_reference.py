@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from docutils import nodes
@@ -17,12 +18,10 @@ from completion_aggregator.conf import RETIRED, Settings
 
 
 class _Generated(Directive):
-    """Parses lines that are made from the code as if they stood in the page."""
+    """Parses what `lines` makes from the code as if it stood in the page."""
 
     has_content = False
-
-    def lines(self) -> list[str]:
-        raise NotImplementedError
+    lines: Callable[..., list[str]]
 
     def run(self) -> list[nodes.Node]:
         node = nodes.section()
