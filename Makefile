@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo demo-reset test test-services quality docs bench clean
+.PHONY: help demo demo-reset test test-services quality docs bench upgrade clean
 
 help:
 	@echo "make demo [PORT=8123]  a small LMS with a course and 300 learners, on 127.0.0.1"
@@ -15,11 +15,12 @@ help:
 	@echo "make quality           lint, types, layers, audit, migrations, packaging"
 	@echo "make docs              the documentation, as HTML"
 	@echo "make bench             the benchmarks"
+	@echo "make upgrade           newer versions into requirements/dev.txt"
 
 # One stamp per requirements file: installing again takes no time while nothing has changed.
-$(VENV)/%.stamp: requirements/%.in requirements/base.in requirements/demo.in requirements/test.in setup.py
+$(VENV)/%.stamp: requirements/%.in requirements/base.in requirements/demo.in requirements/test.in requirements/dev.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) -r requirements/$*.in
+	$(PIP) -r requirements/$*.in -c requirements/dev.txt
 	touch $@
 
 demo: $(VENV)/demo.stamp
@@ -42,6 +43,13 @@ docs: $(VENV)/docs.stamp
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks
+
+upgrade:
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) pip-tools
+	$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host \
+		--no-emit-find-links --no-emit-options --no-header --annotation-style line \
+		requirements/dev.in --output-file requirements/dev.txt
 
 clean:
 	rm -rf build dist *.egg-info docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
