@@ -11,8 +11,7 @@ from django.apps import apps
 from django.test import Client
 from opaque_keys.edx.keys import CourseKey
 
-from sample_lms.olx import OlxBlock
-from tests.factories import COURSE_KEY, SMALL_COURSE, block, key
+from tests.factories import COURSE_KEY, key
 
 ROOT = "/api/completion/v1/"
 LIST = f"{ROOT}course/"
@@ -105,15 +104,6 @@ def nested(*rows: tuple[str, float, float], course_key: CourseKey = COURSE_KEY) 
     return [
         {"course_key": str(course_key), "block_key": key(name, course_key), "completion": done(earned, possible)}
         for name, earned, possible in rows
-    ]
-
-
-def small_course(course_key: CourseKey) -> list[OlxBlock]:
-    """Return the small course of tests/factories.py under another key."""
-    names = {each.key: each.display_name for each in SMALL_COURSE}
-    return [
-        block(each.display_name, *(names[child] for child in each.children), course_key=course_key)
-        for each in SMALL_COURSE
     ]
 
 

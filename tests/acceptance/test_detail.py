@@ -28,7 +28,6 @@ from tests.acceptance.helpers import (
     nested,
     page,
     result,
-    small_course,
     usernames,
 )
 from tests.factories import (
@@ -43,6 +42,7 @@ from tests.factories import (
     complete,
     key,
     publish_course,
+    small_course,
 )
 
 URL = f"/api/completion/v1/course/{COURSE_KEY}/"

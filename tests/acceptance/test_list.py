@@ -22,7 +22,6 @@ from tests.acceptance.helpers import (
     nested,
     page,
     result,
-    small_course,
 )
 from tests.factories import (
     COURSE_KEY,
@@ -33,6 +32,7 @@ from tests.factories import (
     complete,
     key,
     publish_course,
+    small_course,
 )
 
 OLD_KEY = CourseKey.from_string("Org/Course/Run")

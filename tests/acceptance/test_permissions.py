@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 
 from sample_lms.models import Course, Enrollment
-from tests.acceptance.helpers import DETAIL, LIST, OTHER_KEY, STATS, ask, small_course, stored_rows
-from tests.factories import CohortFactory, EnrollmentFactory, RoleFactory, UserFactory, publish_course
+from tests.acceptance.helpers import DETAIL, LIST, OTHER_KEY, STATS, ask, stored_rows
+from tests.factories import CohortFactory, EnrollmentFactory, RoleFactory, UserFactory, publish_course, small_course
 
 #: What is asked, in the order of the columns: about nobody in particular, by the own name, by "me", about another
 #: user, about a user who does not exist.

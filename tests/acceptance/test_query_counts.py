@@ -11,19 +11,29 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.db import connection
+from django.db.models.signals import post_init
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
+from completion_aggregator.models import BlockAggregate, CourseAggregate, StaleCompletion
 from completion_aggregator.models import Course as AggregatedCourse
-from completion_aggregator.models import CourseAggregate
 from completion_aggregator.selectors import structure
 from completion_aggregator.services import aggregate, aggregate_stale
 from sample_lms.lms import _load_content
 from sample_lms.models import CohortMembership, Course, CourseAccessRole, Enrollment
-from tests.acceptance.helpers import DETAIL, EVERYTHING, LIST, STATS, small_course, with_password
-from tests.factories import COURSE_KEY, CohortFactory, EnrollmentFactory, UserFactory, complete, key, publish_course
+from tests.acceptance.helpers import DETAIL, EVERYTHING, LIST, STATS, with_password
+from tests.factories import (
+    COURSE_KEY,
+    CohortFactory,
+    EnrollmentFactory,
+    UserFactory,
+    complete,
+    key,
+    publish_course,
+    small_course,
+)
 
 LIST_BUDGET = 8
 FRESH_BUDGET = 6
@@ -174,6 +184,27 @@ def test_five_hundred_learners_cost_what_ten_cost(client: Client, learner: Any, 
     assert len(without_mean) == len(many) + 1
     assert len(without_mean) <= EVERYBODY_BUDGET, report("over the budget", without_mean)
     assert len(cold) == len(without_mean) + 1, report("cold", cold)
+
+
+def test_no_model_instance_is_made_of_what_is_stored(client: Client, staff: Any, course: Any) -> None:
+    users = [EnrollmentFactory().user for _ in range(20)]
+    complete(users[0], "html/h1")
+    aggregate_stale()
+    with_password(client, staff)
+    made: list[type] = []
+
+    def note(sender: type, **kwargs: Any) -> None:
+        made.append(sender)
+
+    for model in (BlockAggregate, CourseAggregate, StaleCompletion):
+        post_init.connect(note, sender=model)
+    try:
+        queries_of(client, DETAIL, {"requested_fields": EVERYTHING, "include_optional": "true"})
+    finally:
+        for model in (BlockAggregate, CourseAggregate, StaleCompletion):
+            post_init.disconnect(note, sender=model)
+
+    assert made == []
 
 
 # --- stats ----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from opaque_keys.edx.keys import CourseKey
 from completion_aggregator.models import CourseAggregate
 from completion_aggregator.services import aggregate_stale
 from sample_lms.models import Cohort, Course, Enrollment
-from tests.acceptance.helpers import DETAIL, OTHER_KEY, ROOT, STATS, ask, checked, small_course
+from tests.acceptance.helpers import DETAIL, OTHER_KEY, ROOT, STATS, ask, checked
 from tests.factories import (
     COURSE_KEY,
     CohortFactory,
@@ -22,6 +22,7 @@ from tests.factories import (
     block,
     complete,
     publish_course,
+    small_course,
 )
 
 OLD_KEY = CourseKey.from_string("Org/Course/Run")

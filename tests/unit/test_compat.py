@@ -9,9 +9,9 @@ import pytest
 from django.core.checks import CheckMessage, Error, Info, run_checks
 from django.core.exceptions import ImproperlyConfigured
 
-from completion_aggregator.checks import check_lms, check_retired_settings, check_settings
+from completion_aggregator.checks import check_classes, check_lms, check_retired_settings, check_settings
 from completion_aggregator.compat import get_lms
-from completion_aggregator.conf import RETIRED
+from completion_aggregator.conf import RETIRED, Settings
 from completion_aggregator.lms.base import LMS
 from sample_lms.lms import SampleLMS
 
@@ -109,7 +109,7 @@ def test_the_lms_is_asked_for_its_own_check(settings: Any) -> None:
 
 
 def test_nothing_is_wrong_with_the_sample_lms() -> None:
-    assert [*check_lms(), *check_settings(), *check_retired_settings()] == []
+    assert [*check_lms(), *check_settings(), *check_classes(), *check_retired_settings()] == []
 
 
 def test_check_e002_finds_every_setting_that_is_not_valid(settings: Any) -> None:
@@ -135,6 +135,25 @@ def test_an_empty_lms_is_one_error_and_not_two(settings: Any) -> None:
     settings.COMPLETION_AGGREGATOR_LMS = ""
 
     assert check_settings() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("AUTHENTICATION_CLASSES", ["no.such.Class"]), ("PAGINATION_CLASS", "rest_framework.pagination.NoSuchClass")],
+)
+def test_check_e003_finds_a_class_that_cannot_be_imported(settings: Any, name: str, value: Any) -> None:
+    setattr(settings, f"COMPLETION_AGGREGATOR_{name}", value)
+
+    (message,) = check_classes()
+
+    assert (message.id, message.hint) == ("completion_aggregator.E003", getattr(Settings, name).doc)
+    assert message.msg.startswith(f"COMPLETION_AGGREGATOR_{name}: ")
+
+
+def test_a_value_of_the_wrong_type_is_left_to_check_e002(settings: Any) -> None:
+    settings.COMPLETION_AGGREGATOR_PAGINATION_CLASS = 7
+
+    assert list(check_classes()) == []
 
 
 @pytest.mark.parametrize(("name", "reason"), RETIRED.items())

@@ -1,0 +1,50 @@
+"""The admin pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from completion_aggregator.models import Course, StaleCompletion
+from completion_aggregator.services import aggregate_stale
+from tests.factories import COURSE_KEY, UserFactory, complete
+
+ADMIN = "/admin/completion_aggregator"
+
+
+@pytest.fixture
+def admin(client: Client, db: None) -> Client:
+    client.force_login(UserFactory(username="root", is_staff=True, is_superuser=True))
+    return client
+
+
+def test_the_courses_are_listed_and_shown_without_their_structure(admin: Client, learner: Any) -> None:
+    aggregate_stale()
+
+    assert str(COURSE_KEY) in admin.get(f"{ADMIN}/course/?q=Org").content.decode()
+    shown = admin.get(f"{ADMIN}/course/{Course.objects.get().pk}/change/").content.decode()
+    assert str(COURSE_KEY) in shown
+    # The structure names every block.
+    assert "html/h1" not in shown
+
+
+def test_open_markers_say_why_they_failed(admin: Client, learner: Any) -> None:
+    complete(learner, "html/h1")
+    StaleCompletion.objects.update(attempts=3, last_error="CourseNotFoundError: gone")
+
+    listed = admin.get(f"{ADMIN}/stalecompletion/").content.decode()
+
+    assert "CourseNotFoundError: gone" in listed
+
+
+@pytest.mark.parametrize("model", ["course", "stalecompletion"])
+def test_nothing_is_added_by_hand(admin: Client, model: str) -> None:
+    assert admin.get(f"{ADMIN}/{model}/add/").status_code == 403
+
+
+def test_courses_are_not_deleted_by_hand(admin: Client, learner: Any) -> None:
+    aggregate_stale()
+
+    assert admin.get(f"{ADMIN}/course/{Course.objects.get().pk}/delete/").status_code == 403
