@@ -158,21 +158,32 @@ def aggregate(course_key: CourseKey, user_ids: Collection[int]) -> Report:
     and does not stop the others. Nothing is raised for it.
     Cost: a number of statements that does not grow with the number of learners.
     """
+    ordered = sorted(user_ids)
+    half = len(ordered) // 2
     try:
-        return _aggregate(course_key, sorted(user_ids))
+        return _aggregate(course_key, ordered)
     except CourseNotFoundError as error:
-        return _fail(str(course_key), user_ids, error)
+        return _fail(str(course_key), ordered, error)
+    except CourseUnreadableError as error:
+        log.exception("Course %s cannot be read", course_key)
+        return _fail(str(course_key), ordered, error.reason)
     except OperationalError:
         log.warning("A chunk of %s is left for the next run", course_key, exc_info=True)
-        return Report(skipped=len(user_ids))
+        return Report(skipped=len(ordered))
     except Exception as error:
-        if len(user_ids) > 1:
-            # Find the learners behind it by halving: the others are none the worse.
-            ordered = sorted(user_ids)
-            half = len(ordered) // 2
-            return aggregate(course_key, ordered[:half]) + aggregate(course_key, ordered[half:])
-        log.exception("Learner %s cannot be aggregated in %s", *user_ids, course_key)
-        return _fail(str(course_key), user_ids, error)
+        if not half:
+            log.exception("Learner %s cannot be aggregated in %s", *ordered, course_key)
+            return _fail(str(course_key), ordered, error)
+    # Find the learners behind it by halving: the others are none the worse.
+    return aggregate(course_key, ordered[:half]) + aggregate(course_key, ordered[half:])
+
+
+class CourseUnreadableError(CompletionAggregatorError):
+    """What the LMS says of the course cannot be used, whoever the learner is."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 class CourseChangedError(CompletionAggregatorError):
@@ -187,7 +198,7 @@ class CourseChangedError(CompletionAggregatorError):
     reraise=True,
 )
 def _aggregate(course_key: CourseKey, user_ids: list[int]) -> Report:
-    course = sync_course(course_key)
+    course = _sync(course_key)
     _ensure_rows(course.id, user_ids)
     with transaction.atomic():
         locked = _lock(course.id, user_ids)
@@ -210,6 +221,15 @@ def _aggregate(course_key: CourseKey, user_ids: list[int]) -> Report:
         resolved=sum(len(markers[user_id].ids) for user_id in seen),
         skipped=len(user_ids) - len(locked),
     )
+
+
+def _sync(course_key: CourseKey) -> SyncedCourse:
+    try:
+        return sync_course(course_key)
+    except (CourseNotFoundError, OperationalError):
+        raise
+    except Exception as error:
+        raise CourseUnreadableError(error) from error
 
 
 def _ensure_rows(course_id: int, user_ids: Sequence[int]) -> None:

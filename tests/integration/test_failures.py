@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
@@ -50,6 +51,13 @@ class BrokenLMS(SampleLMS):
             if user_id in BrokenLMS.broken:
                 raise ZeroDivisionError(f"No view for {user_id}.")
         return super().course_views(course_key, user_ids, now=now)
+
+
+class UnreadableLMS(SampleLMS):
+    """An LMS that fails over its own courses."""
+
+    def course_outline(self, course_key: Any) -> Any:
+        raise ZeroDivisionError("No outline.")
 
 
 class DeadlockedLMS(SampleLMS):
@@ -237,6 +245,20 @@ def test_an_unknown_course_fails_and_stops_no_other(learner: Any) -> None:
 
     assert aggregate_stale() == Report(learners=1, written=11, resolved=1, failed=1)
     assert failures() == [(learner.pk, 1, f"CourseNotFoundError: The LMS has no course {unknown}.")]
+
+
+def test_a_course_that_cannot_be_read_fails_for_everybody_at_once(course: Any, use: Use, caplog: Any) -> None:
+    users = [EnrollmentFactory().user for _ in range(20)]
+    use(UnreadableLMS)
+
+    with CaptureQueriesContext(connection) as queries:
+        assert aggregate_stale() == Report(failed=20)
+
+    # Not learner by learner: it is told once.
+    assert [record.getMessage() for record in caplog.records] == [f"Course {COURSE_KEY} cannot be read"]
+    assert len(queries) < 20
+    failures = StaleCompletion.objects.filter(attempts=1, last_error="ZeroDivisionError: No outline.")
+    assert failures.values("user_id").distinct().count() == len(users)
 
 
 def test_a_course_that_is_deleted_keeps_what_is_stored(learner: Any) -> None:
