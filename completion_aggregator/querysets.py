@@ -19,9 +19,6 @@ class StaleCompletionQuerySet(QuerySet[Any]):
         """Keep those that a worker may take: not waiting after a failure, not given up."""
         return self.filter(Q(not_before=None) | Q(not_before__lte=now), attempts__lt=max_attempts)
 
-    def given_up(self, max_attempts: int) -> StaleCompletionQuerySet:
-        return self.filter(attempts__gte=max_attempts)
-
 
 class CourseAggregateQuerySet(QuerySet[Any]):
     """Filters of course aggregates."""

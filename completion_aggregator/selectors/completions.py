@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 UNKNOWN = Tally(0.0, None, 0.0, None)
 #: A block of the course that this learner does not see, or that does not count.
 NOTHING = Tally(0.0, 0)
-_Find = Callable[[str], Tally | None]
+#: What is known of a learner: the course's tally, and a look-up of those of its blocks by key.
+_Known = tuple[Tally, Callable[[str], Tally | None]]
 _TALLY = ("earned", "possible", "optional_earned", "optional_possible", "last_modified")
 
 
@@ -86,10 +87,10 @@ class _Selection:
             if block.block_type in self.block_types and (below is None or block.key in below)
         ]
 
-    def finder(self, stored: Mapping[int, Tally]) -> _Find:
-        """Make a look-up by block key of one by block id."""
+    def stored(self, course: Tally, blocks: Mapping[int, Tally]) -> _Known:
+        """Make stored tallies, which are by block id, known by block key."""
         ids = self.structure.block_ids
-        return lambda key: stored.get(ids.get(key, 0))
+        return course, lambda key: blocks.get(ids.get(key, 0))
 
     @cached_property
     def leaf(self) -> str | None:
@@ -100,15 +101,13 @@ class _Selection:
         block = outline.blocks[outline.positions[self.root_block]]
         return None if block.mode == CompletionMode.AGGREGATOR else block.key
 
-    @property
-    def unseen(self) -> Tally:
-        """What to tell of the root block where nothing is stored: of a block that was never met, nothing is known."""
-        return NOTHING if self.root_block in self.structure.block_ids else UNKNOWN
-
     def complete(
-        self, course_key: CourseKey, learner: Learner, course: Tally, find: _Find, *, unseen: Tally
+        self, course_key: CourseKey, learner: Learner, stored: _Known, computed: _Known | None
     ) -> CourseCompletion:
-        """Pick what was asked for from a learner's tallies; `find` gives that of a block, or None."""
+        """Pick what was asked for from what is known of a learner: as computed now or, without that, as stored."""
+        course, find = computed or stored
+        # Of a block that was never met by an aggregation, nothing is known.
+        unseen = NOTHING if computed or self.root_block in self.structure.block_ids else UNKNOWN
         nested: dict[str, list[tuple[str, Tally]]] = {block_type: [] for block_type in self.block_types}
         for block_type, key in self.wanted:
             tally = find(key)
@@ -172,10 +171,8 @@ def get_learner_completions(
     found = []
     for key in course_keys:
         course = stored[str(key)].tally if str(key) in stored else UNKNOWN
-        find, unseen = selections[key].finder(blocks.get(user.pk, {})), selections[key].unseen
-        if user.pk in computed.get(key, {}):
-            (course, find), unseen = computed[key][user.pk], NOTHING
-        found.append(selections[key].complete(key, learner, course, find, unseen=unseen))
+        known = selections[key].stored(course, blocks.get(user.pk, {}))
+        found.append(selections[key].complete(key, learner, known, computed.get(key, {}).get(user.pk)))
     return found
 
 
@@ -203,11 +200,8 @@ def get_course_completions(
     blocks = _stored_blocks(user_ids, [] if selection.leaf else states.values(), block_types, root_block)
     found = []
     for learner in learners:
-        course = courses.get(learner.user_id, UNKNOWN)
-        find, unseen = selection.finder(blocks.get(learner.user_id, {})), selection.unseen
-        if learner.user_id in computed:
-            (course, find), unseen = computed[learner.user_id], NOTHING
-        found.append(selection.complete(course_key, learner, course, find, unseen=unseen))
+        known = selection.stored(courses.get(learner.user_id, UNKNOWN), blocks.get(learner.user_id, {}))
+        found.append(selection.complete(course_key, learner, known, computed.get(learner.user_id)))
     return found
 
 
@@ -269,11 +263,9 @@ def _stored_blocks(
     return found
 
 
-def _computed(
-    course_key: CourseKey, user_ids: Sequence[int], leaf: str | None, now: datetime
-) -> dict[int, tuple[Tally, _Find]]:
+def _computed(course_key: CourseKey, user_ids: Sequence[int], leaf: str | None, now: datetime) -> dict[int, _Known]:
     """Compute learners in memory; nobody, when the LMS cannot tell the course: what is stored must do then."""
-    found: dict[int, tuple[Tally, _Find]] = {}
+    found: dict[int, _Known] = {}
     try:
         for user_id, tree, tallies, completions in compute(course_key, user_ids, now=now):
             blocks = dict(zip(tree.aggregators, tallies, strict=True))

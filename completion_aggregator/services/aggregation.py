@@ -9,7 +9,6 @@ is overwritten by older data.
 from __future__ import annotations
 
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -121,21 +120,17 @@ def aggregate_stale(
     *,
     chunk_size: int = CHUNK_SIZE,
     limit: int | None = None,
-    delay: float = 0.0,
     progress: Callable[[int], object] | None = None,
 ) -> Report:
     """Aggregate everybody who is stale now.
 
     Args:
         limit: at most so many learners; None: all.
-        delay: pause between chunks. Unit: seconds.
         progress: called after each chunk with its number of learners.
     """
     mark_due_changes(timezone.now())
     report = Report()
     for chunk in find_stale_chunks(chunk_size=chunk_size, limit=limit):
-        if delay and report != Report():
-            time.sleep(delay)
         report += aggregate_chunk(chunk)
         if progress is not None:
             progress(len(chunk.user_ids))

@@ -510,13 +510,6 @@ def test_a_run_with_a_limit_leaves_the_rest_for_the_next(course: Any) -> None:
     assert CourseAggregate.objects.exclude(computed_at=None).count() == 5
 
 
-def test_pauses_are_between_chunks_and_change_nothing(course: Any) -> None:
-    for _ in range(3):
-        EnrollmentFactory()
-
-    assert aggregate_stale(chunk_size=1, delay=0.001) == Report(learners=3, written=33, resolved=3)
-
-
 @pytest.mark.parametrize("kind", ["new", "marked", "one block", "fresh"])
 def test_a_chunk_takes_as_many_statements_for_forty_learners_as_for_one(course: Any, kind: str) -> None:
     aggregate(COURSE_KEY, [EnrollmentFactory().user.pk])
