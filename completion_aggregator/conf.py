@@ -40,6 +40,10 @@ class Setting(Generic[T]):
         return value
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
 def _is_path(value: Any) -> bool:
     return isinstance(value, str) and "." in value
 
@@ -113,6 +117,26 @@ class Settings:
         300,
         "How long the mean of a course is kept in the default cache, when nothing is aggregated meanwhile. "
         "Unit: seconds; 0: not at all.",
+        expects="a number of seconds",
+        valid=_is_seconds,
+    )
+    ROUTING_KEY = Setting[str](
+        "",
+        "Celery routing key of the chunks that are sent to the workers; empty: the LMS's own routes decide.",
+        expects="a routing key",
+        valid=_is_text,
+    )
+    QUEUE_TIMEOUT = Setting[float](
+        3600,
+        "How long a chunk that was sent to the workers is waited for. Then it counts as lost, and its learners are "
+        "sent again. Unit: seconds.",
+        expects="a number of seconds",
+        valid=_is_seconds,
+    )
+    TASK_TIME_LIMIT = Setting[float](
+        300,
+        "After this time a worker gives a chunk up and sends it again in two halves; of one learner it is a failure. "
+        "Unit: seconds; 0: no limit.",
         expects="a number of seconds",
         valid=_is_seconds,
     )

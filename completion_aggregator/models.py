@@ -101,8 +101,10 @@ class CourseAggregate(models.Model):
     optional_possible = models.PositiveIntegerField(_("optional possible"), default=0)
     #: When the newest completion behind the row was written: the learner's last activity.
     last_modified = models.DateTimeField(_("last activity"), null=True, blank=True)
-    #: When the values were last computed; null: never yet, the row only serves as a lock.
+    #: When the values were last computed, changed or not; null: never yet, the row only serves as a lock.
     computed_at = models.DateTimeField(_("computed"), null=True, blank=True)
+    #: The learner is in a chunk that was sent to the workers: not to be sent again before; null: is in none.
+    queued_until = models.DateTimeField(_("queued until"), null=True, blank=True)
     #: When the course was first found complete, since it was last found incomplete.
     completed_at = models.DateTimeField(_("completed"), null=True, blank=True)
 
@@ -189,12 +191,39 @@ class StaleCompletion(models.Model):
         indexes = [
             # Is this learner stale, and in which courses?
             models.Index(fields=["user", "course_key"], name="agg_stale_user"),
-            # Who is stale in this course, in order of user id?
-            models.Index(fields=["course_key", "user"], name="agg_stale_course"),
+            # Who is stale in this course, the longest waiting first?
+            models.Index(fields=["course_key", "id"], name="agg_stale_age"),
         ]
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.course_key}: {self.block_key or 'everything'}"
+
+
+class AggregatedChunk(models.Model):
+    """One row per chunk that was aggregated within the last days: how much is done, and how fast.
+
+    Written after each chunk, read by `selectors.get_status`, deleted by the cleanup.
+    """
+
+    finished_at = models.DateTimeField(_("finished"), default=timezone.now)
+    seconds = models.FloatField(_("seconds"))
+    learners = models.PositiveIntegerField(_("learners"))
+    written = models.PositiveIntegerField(_("rows written"))
+    deleted = models.PositiveIntegerField(_("rows deleted"))
+    resolved = models.PositiveIntegerField(_("markers resolved"))
+    failed = models.PositiveIntegerField(_("learners failed"))
+    skipped = models.PositiveIntegerField(_("learners skipped"))
+
+    class Meta:
+        verbose_name = _("aggregated chunk")
+        verbose_name_plural = _("aggregated chunks")
+        indexes = [
+            # What was done lately; what is too old to keep?
+            models.Index(fields=["finished_at"], name="agg_chunk_finished"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.finished_at:%Y-%m-%d %H:%M:%S}: {self.learners}"
 
 
 class Aggregator(models.Model):

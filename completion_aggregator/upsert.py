@@ -1,106 +1,167 @@
-"""The one upsert: a chunk of rows as one document, in one statement, on every database.
+"""The SQL that Django cannot write, all of it: one upsert, one INSERT … SELECT, and moments as text.
 
-All SQL that differs between databases for it is here. MySQL and MariaDB unpack a JSON document, PostgreSQL
+A chunk of rows travels as one document, in one statement. MySQL and MariaDB unpack a JSON document, PostgreSQL
 unpacks arrays, SQLite takes row after row in one call. Measured against Django's bulk_create with
 update_conflicts in docs/decisions/0004-one-upsert.rst.
+
+Moments travel as text, both ways: turning a million of them into datetimes costs more than all else that is done
+with them. A text sorts as its moment does, and is the same for the same moment.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
+from django.conf import settings
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.functions import Cast
 
 #: One document must fit into max_allowed_packet (16 MB by default): about 100 bytes a row.
 MAX_ROWS = 50_000
 
 
-def upsert(model: type[models.Model], fields: Sequence[str], rows: Sequence[Sequence[Any]], *, using: str) -> None:
+class MomentText(Cast):
+    """A moment as the text that the database writes for it; see `read_moment`."""
+
+    def __init__(self, expression: Any) -> None:
+        super().__init__(expression, output_field=models.CharField())
+
+    def as_mysql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        # Tables of old sites hold whole seconds only; ours do not, and texts must compare.
+        return self.as_sql(compiler, connection, template="CAST(CAST(%(expressions)s AS DATETIME(6)) AS CHAR)", **extra)
+
+    def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        # In the zone of the connection, texts around a change to winter time would not sort.
+        template = (
+            "(((%(expressions)s AT TIME ZONE 'UTC')::text) || '+00')" if settings.USE_TZ else "%(expressions)s::text"
+        )
+        return self.as_sql(compiler, connection, template=template, **extra)
+
+
+def read_moment(text: str, *, using: str) -> datetime:
+    """Turn what `MomentText` gave into what Django gives for the same column."""
+    moment = datetime.fromisoformat(text)
+    if settings.USE_TZ and moment.tzinfo is None:
+        return moment.replace(tzinfo=connections[using].timezone)
+    return moment
+
+
+def insert_select(model: type[models.Model], fields: Sequence[str], rows: models.QuerySet[Any], *, using: str) -> int:
+    """Insert what a query selects, in one statement; return the number of rows.
+
+    Args:
+        fields: attribute names, in the order of the columns that `rows` selects.
+    """
+    sql, parameters = rows.query.get_compiler(using).as_sql()
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"{_insert(connections[using], model, _columns(model, fields))} {sql}", parameters)
+        return int(cursor.rowcount)
+
+
+def upsert(
+    model: type[models.Model],
+    fields: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    using: str,
+    same: Mapping[str, Any] | None = None,
+) -> None:
     """Insert rows, or update them where the primary key is there already; all in the caller's transaction.
 
     Args:
-        model: one with a composite primary key, which must be among the fields.
-        fields: attribute names (`user_id`, not `user`), in the order of the values of a row.
+        model: one with a composite primary key.
+        fields: attribute names (`user_id`, not `user`), in the order of the values of a row; those of the primary
+            key must be among them or in `same`. Moments may be texts as `MomentText` gives them.
         rows: sorted by primary key, so that two writers never wait for each other crosswise; each key once.
+        same: by attribute name, what has the same value in every row.
     Cost: one statement per MAX_ROWS rows.
     """
     connection = connections[using]
-    columns = [model._meta.get_field(field) for field in fields]
+    same = same or {}
+    columns, constants = _columns(model, fields), _columns(model, same)
     build = {"mysql": _mysql, "postgresql": _postgresql}.get(connection.vendor)
+    statement = (build or _sqlite)(connection, model, columns, constants)
+    values = [field.get_db_prep_value(same[field.attname], connection) for field in constants]
     with connection.cursor() as cursor:
         for start in range(0, len(rows), MAX_ROWS):
             chunk = rows[start : start + MAX_ROWS]
             if build is None:
-                cursor.executemany(_sqlite(connection, model, columns), [_adapt(connection, row) for row in chunk])
+                cursor.executemany(statement, [[*_adapt(connection, row), *values] for row in chunk])
             else:
-                cursor.execute(*build(connection, model, columns, chunk))
+                cursor.execute(statement, [*values, *_document(connection, chunk)])
 
 
-def _names(connection: BaseDatabaseWrapper, model: type[models.Model], columns: Sequence[Any]) -> tuple[str, str, str]:
-    """Return the quoted names of the table, of all columns and of those of the primary key."""
+def _columns(model: type[models.Model], fields: Iterable[str]) -> list[Any]:
+    return [model._meta.get_field(field) for field in fields]
+
+
+def _insert(connection: BaseDatabaseWrapper, model: type[models.Model], columns: Sequence[Any]) -> str:
     quote = connection.ops.quote_name
-    return (
-        quote(model._meta.db_table),
-        ", ".join(quote(field.column) for field in columns),
-        ", ".join(quote(str(field.column)) for field in model._meta.pk_fields),
-    )
+    return f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(quote(field.column) for field in columns)})"
 
 
-def _values(connection: BaseDatabaseWrapper, model: type[models.Model], columns: Sequence[Any], new: str) -> str:
+def _on_conflict(connection: BaseDatabaseWrapper, model: type[models.Model], columns: Sequence[Any], new: str) -> str:
     """Return the assignments of a conflict; `new` is how the database calls the row that could not be inserted."""
-    key = {field.column for field in model._meta.pk_fields}
-    quoted = [connection.ops.quote_name(field.column) for field in columns if field.column not in key]
+    keys = {field.column for field in model._meta.pk_fields}
+    quoted = [connection.ops.quote_name(field.column) for field in columns if field.column not in keys]
     return ", ".join(f"{column} = {new.format(column)}" for column in quoted)
 
 
 def _mysql(
-    connection: BaseDatabaseWrapper, model: type[models.Model], columns: Sequence[Any], rows: Sequence[Sequence[Any]]
-) -> tuple[str, list[Any]]:
-    table, names, _ = _names(connection, model, columns)
+    connection: BaseDatabaseWrapper, model: type[models.Model], columns: Sequence[Any], constants: Sequence[Any]
+) -> str:
+    quote = connection.ops.quote_name
     unpacked = ", ".join(
-        f"{connection.ops.quote_name(field.column)} {field.db_type(connection)} PATH '$[{place}]'"
-        for place, field in enumerate(columns)
+        f"{quote(field.column)} {field.db_type(connection)} PATH '$[{place}]'" for place, field in enumerate(columns)
     )
+    selected = ", ".join([*(quote(field.column) for field in columns), *("%s" for _ in constants)])
+    return (
+        f"{_insert(connection, model, [*columns, *constants])} SELECT {selected}"
+        f" FROM JSON_TABLE(%s, '$[*]' COLUMNS ({unpacked})) AS document"
+        f" ON DUPLICATE KEY UPDATE {_on_conflict(connection, model, [*columns, *constants], 'VALUES({})')}"
+    )
+
+
+def _postgresql(
+    connection: BaseDatabaseWrapper, model: type[models.Model], columns: Sequence[Any], constants: Sequence[Any]
+) -> str:
+    keys = ", ".join(connection.ops.quote_name(str(field.column)) for field in model._meta.pk_fields)
+    arrays = ", ".join(f"%s::{field.db_type(connection)}[]" for field in columns)
+    selected = ", ".join(["document.*", *(f"%s::{field.db_type(connection)}" for field in constants)])
+    return (
+        f"{_insert(connection, model, [*columns, *constants])} SELECT {selected} FROM unnest({arrays}) AS document"
+        f" ON CONFLICT ({keys}) DO UPDATE SET {_on_conflict(connection, model, [*columns, *constants], 'EXCLUDED.{}')}"
+    )
+
+
+def _sqlite(
+    connection: BaseDatabaseWrapper, model: type[models.Model], columns: Sequence[Any], constants: Sequence[Any]
+) -> str:
+    keys = ", ".join(connection.ops.quote_name(str(field.column)) for field in model._meta.pk_fields)
+    everything = [*columns, *constants]
+    return (
+        f"{_insert(connection, model, everything)} VALUES ({', '.join(['%s'] * len(everything))})"
+        f" ON CONFLICT ({keys}) DO UPDATE SET {_on_conflict(connection, model, everything, 'excluded.{}')}"
+    )
+
+
+def _document(connection: BaseDatabaseWrapper, rows: Sequence[Sequence[Any]]) -> list[Any]:
+    """Pack rows into what the statement takes: one JSON text, or an array for each column."""
+    if connection.vendor == "postgresql":
+        return [list(column) for column in zip(*rows, strict=True)]
     # The only values that JSON does not know are moments; Django's own way to write one takes six times as long.
     zone = connection.timezone
-    document = json.dumps(rows, default=lambda moment: _moment(moment, zone), separators=(",", ":"))
-    statement = (
-        f"INSERT INTO {table} ({names}) SELECT {names}"
-        f" FROM JSON_TABLE(%s, '$[*]' COLUMNS ({unpacked})) AS document"
-        f" ON DUPLICATE KEY UPDATE {_values(connection, model, columns, 'VALUES({})')}"
-    )
-    return statement, [document]
+    return [json.dumps(rows, default=lambda moment: _moment(moment, zone), separators=(",", ":"))]
 
 
 def _moment(moment: datetime, zone: tzinfo | None) -> str:
     """Write a moment as MySQL reads it; `zone` is that of the connection, None: as it is."""
     local = moment if zone is None else moment.astimezone(zone)
     return local.isoformat(" ", "microseconds")[:26]
-
-
-def _postgresql(
-    connection: BaseDatabaseWrapper, model: type[models.Model], columns: Sequence[Any], rows: Sequence[Sequence[Any]]
-) -> tuple[str, list[Any]]:
-    table, names, key = _names(connection, model, columns)
-    arrays = ", ".join(f"%s::{field.db_type(connection)}[]" for field in columns)
-    statement = (
-        f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})"
-        f" ON CONFLICT ({key}) DO UPDATE SET {_values(connection, model, columns, 'EXCLUDED.{}')}"
-    )
-    return statement, [list(column) for column in zip(*rows, strict=True)]
-
-
-def _sqlite(connection: BaseDatabaseWrapper, model: type[models.Model], columns: Sequence[Any]) -> str:
-    table, names, key = _names(connection, model, columns)
-    places = ", ".join(["%s"] * len(columns))
-    return (
-        f"INSERT INTO {table} ({names}) VALUES ({places})"
-        f" ON CONFLICT ({key}) DO UPDATE SET {_values(connection, model, columns, 'excluded.{}')}"
-    )
 
 
 def _adapt(connection: BaseDatabaseWrapper, row: Sequence[Any]) -> list[Any]:

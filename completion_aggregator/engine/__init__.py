@@ -6,7 +6,7 @@ Anybody may import it; it imports nothing of this package.
 from __future__ import annotations
 
 from completion_aggregator.engine.errors import CompletionAggregatorError, CourseTreeError
-from completion_aggregator.engine.rollup import Completion, Tally, affected, roll_up, tally_leaf
+from completion_aggregator.engine.rollup import Completion, Sums, Tally, affected, percent, roll_up, sum_up, tally_leaf
 from completion_aggregator.engine.tree import Block, CompletionMode, CourseTree
 
 __all__ = [
@@ -16,8 +16,11 @@ __all__ = [
     "CompletionMode",
     "CourseTree",
     "CourseTreeError",
+    "Sums",
     "Tally",
     "affected",
+    "percent",
     "roll_up",
+    "sum_up",
     "tally_leaf",
 ]

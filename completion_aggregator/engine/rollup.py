@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from completion_aggregator.engine.tree import CourseTree
+
+
+class Sortable(Protocol):
+    """What sorts by time: datetimes, or texts in which a later moment is greater."""
+
+    def __lt__(self, other: Any, /) -> bool: ...
+
+
+Moment = TypeVar("Moment", bound=Sortable)
 
 
 class Completion(NamedTuple):
@@ -45,22 +55,32 @@ def percent(earned: float, possible: float | None) -> float:
     return 0.0 if possible is None else 1.0
 
 
-def roll_up(tree: CourseTree, completions: Mapping[str, Completion]) -> list[Tally]:
+class Sums(NamedTuple, Generic[Moment]):
+    """What one learner has done, by aggregator in the order of `tree.aggregators`. Unit: blocks."""
+
+    earned: list[float]
+    optional_earned: list[float]
+    #: When the newest completion behind each was written.
+    last_modified: list[Moment | None]
+
+
+def sum_up(tree: CourseTree, completions: Mapping[str, tuple[float, Moment]]) -> Sums[Moment]:
     """Sum one learner's completions up the course.
 
     Args:
-        completions: by block key; absent means nothing done. Blocks that do not count in the tree are ignored.
+        completions: value and moment by block key; absent means nothing done. Blocks that do not count in the tree
+            are ignored. Moments are of any type that sorts by time.
     Returns:
-        One Tally per aggregator, in the order of `tree.aggregators`. The same whatever the order of completions:
-        they are added in course order, so that equal input gives equal floats.
+        The same whatever the order of completions: they are added in course order, so that equal input gives
+        equal floats.
     Cost: O(completions x depth + aggregators), no I/O.
     """
     earned = [0.0] * len(tree.aggregators)
     optional_earned = [0.0] * len(tree.aggregators)
-    last_modified: list[datetime | None] = [None] * len(tree.aggregators)
+    last_modified: list[Moment | None] = [None] * len(tree.aggregators)
     find = tree.leaves.get
     counted = [(leaf, done) for key, done in completions.items() if (leaf := find(key)) is not None]
-    counted.sort(key=_leaf)
+    counted.sort(key=itemgetter(0))
     for leaf, (value, modified) in counted:
         value = min(max(0.0, value), 1.0)  # in this order NaN becomes 0.0
         sums = optional_earned if tree.optional[leaf] else earned
@@ -69,6 +89,16 @@ def roll_up(tree: CourseTree, completions: Mapping[str, Completion]) -> list[Tal
             newest = last_modified[i]
             if newest is None or newest < modified:
                 last_modified[i] = modified
+    return Sums(earned, optional_earned, last_modified)
+
+
+def roll_up(tree: CourseTree, completions: Mapping[str, Completion]) -> list[Tally]:
+    """Sum one learner's completions up the course; see `sum_up`.
+
+    Returns:
+        One Tally per aggregator, in the order of `tree.aggregators`.
+    """
+    earned, optional_earned, last_modified = sum_up(tree, completions)
     return list(map(Tally, earned, tree.possible, optional_earned, tree.optional_possible, last_modified))
 
 
@@ -81,10 +111,6 @@ def tally_leaf(tree: CourseTree, completions: Mapping[str, Completion], key: str
     value = min(max(0.0, done.value), 1.0) if done else 0.0
     modified = done.modified if done else None
     return Tally(0.0, 0, value, 1, modified) if tree.optional[leaf] else Tally(value, 1, 0.0, 0, modified)
-
-
-def _leaf(counted: tuple[int, Completion]) -> int:
-    return counted[0]
 
 
 def affected(tree: CourseTree, changed: Iterable[str]) -> set[str]:

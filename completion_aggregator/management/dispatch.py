@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
+from kombu.exceptions import OperationalError
 
 from completion_aggregator.management.progress import Advance, require
-from completion_aggregator.services import CHUNK_SIZE, Chunk, Report, aggregate_chunk
-from completion_aggregator.tasks import aggregate_learners
+from completion_aggregator.services import CHUNK_SIZE, Report, aggregate_chunk, claim_stale_chunks, find_stale_chunks
+from completion_aggregator.tasks import send
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -21,7 +22,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--delay-between-batches", type=float, default=0.0, help="pause between chunks, in seconds (default: none)"
     )
-    parser.add_argument("--routing-key", help="Celery routing key of the chunks")
+    parser.add_argument("--routing-key", help="Celery routing key of the chunks (default: the setting ROUTING_KEY)")
     parser.add_argument("--inline", action="store_true", help="aggregate in this process; no worker is needed")
 
 
@@ -31,17 +32,28 @@ def check_arguments(options: dict[str, Any]) -> None:
     require(not (options["inline"] and options["routing_key"]), "--inline and --routing-key exclude each other.")
 
 
-def dispatch(chunks: Iterable[Chunk], options: dict[str, Any], advance: Advance) -> str:
-    """Send the chunks to the workers, or aggregate them here; return a line that says what was done."""
+def dispatch(
+    options: dict[str, Any], advance: Advance, *, limit: int | None = None, course_keys: Collection[str] | None = None
+) -> str:
+    """Send whoever is stale to the workers, or aggregate them here; return a line that says what was done.
+
+    Args:
+        limit: at most so many learners; None: all.
+        course_keys: only of these courses; None: of all.
+    """
+    find = find_stale_chunks if options["inline"] else claim_stale_chunks
     report = Report()
     sent = learners = 0
-    for chunk in chunks:
+    for chunk in find(chunk_size=options["batch_size"], limit=limit, course_keys=course_keys):
         if sent and options["delay_between_batches"]:
             time.sleep(options["delay_between_batches"])
         if options["inline"]:
             report += aggregate_chunk(chunk)
         else:
-            aggregate_learners.apply_async((chunk.course_key, chunk.user_ids), routing_key=options["routing_key"])
+            try:
+                send(chunk, options["routing_key"])
+            except OperationalError as error:
+                raise CommandError(f"The broker cannot be reached: {error}") from None
         sent += 1
         learners += len(chunk.user_ids)
         advance(len(chunk.user_ids))

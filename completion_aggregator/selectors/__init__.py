@@ -13,14 +13,17 @@ from completion_aggregator.selectors.completions import (
     get_learner_completions,
 )
 from completion_aggregator.selectors.stats import CourseStats, get_course_means, get_course_stats
+from completion_aggregator.selectors.status import Status, get_status
 
 __all__ = [
     "CourseCompletion",
     "CourseStats",
     "Learner",
+    "Status",
     "get_course_completion",
     "get_course_completions",
     "get_course_means",
     "get_course_stats",
     "get_learner_completions",
+    "get_status",
 ]

@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-from completion_aggregator.services.aggregation import (
+from completion_aggregator.services.aggregation import Report, aggregate, aggregate_chunk, aggregate_stale, fail
+from completion_aggregator.services.cleanup import CleanupReport, clean_up
+from completion_aggregator.services.queue import (
     CHUNK_SIZE,
     Chunk,
-    Report,
-    aggregate,
-    aggregate_chunk,
-    aggregate_stale,
+    claim_stale_chunks,
     count_stale,
     find_stale_chunks,
+    release,
+    retry_failed,
 )
-from completion_aggregator.services.cleanup import CleanupReport, clean_up
 from completion_aggregator.services.staleness import mark_completion, mark_course, mark_due_changes, mark_learners
 
 __all__ = [
@@ -26,11 +26,15 @@ __all__ = [
     "aggregate",
     "aggregate_chunk",
     "aggregate_stale",
+    "claim_stale_chunks",
     "clean_up",
     "count_stale",
+    "fail",
     "find_stale_chunks",
     "mark_completion",
     "mark_course",
     "mark_due_changes",
     "mark_learners",
+    "release",
+    "retry_failed",
 ]

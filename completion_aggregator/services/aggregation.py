@@ -9,46 +9,51 @@ is overwritten by older data.
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from datetime import timedelta
+from typing import NamedTuple
 
-from django.db import OperationalError, connections, router, transaction
-from django.db.models import Count, Min
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import DatabaseError, OperationalError, transaction
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from completion_aggregator.conf import conf
-from completion_aggregator.engine import Tally, affected
+from completion_aggregator.engine import CompletionMode
 from completion_aggregator.exceptions import (
     CompletionAggregatorError,
     CourseNotFoundError,
     InvalidKeyError,
     UnknownUserError,
 )
-from completion_aggregator.models import BlockAggregate, CourseAggregate, StaleCompletion
-from completion_aggregator.selectors.computed import Computed, compute
+from completion_aggregator.models import AggregatedChunk, StaleCompletion
+from completion_aggregator.selectors.computed import get_learner_views
 from completion_aggregator.selectors.stats import forget_means
+from completion_aggregator.services.changes import Changes, CourseChangedError, select_course_values
+from completion_aggregator.services.queue import (
+    CHUNK_SIZE,
+    Chunk,
+    ensure_rows,
+    find_stale_chunks,
+    release,
+    select_and_lock,
+)
 from completion_aggregator.services.staleness import delete_markers, mark_due_changes
 from completion_aggregator.services.structure import SyncedCourse, sync_course
-from completion_aggregator.upsert import upsert
 from completion_aggregator.utils import parse_course_key
 
 log = logging.getLogger(__name__)
 
-#: Learners in a chunk: their rows fit into one statement, and nobody is locked for long.
-CHUNK_SIZE = 500
+#: Block aggregates computed in one transaction: they are held in memory, at some 500 bytes each with what is stored.
+_MAX_ROWS = 150_000
 _MAX_DELAY = timedelta(days=1)
 #: What the column holds.
 _MAX_ATTEMPTS = 32_767
-
-_BLOCK_VALUES = ("earned", "possible", "optional_earned", "optional_possible", "last_modified")
-_BLOCK_FIELDS = ("user_id", "block_id", *_BLOCK_VALUES, "modified")
-_COURSE_VALUES = ("earned", "possible", "percent", "optional_earned", "optional_possible", "last_modified")
-_COURSE_FIELDS = ("course_id", "user_id", *_COURSE_VALUES, "computed_at", "completed_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,50 +75,6 @@ class Report:
 
     def __add__(self, other: Report) -> Report:
         return Report(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)})
-
-
-class Chunk(NamedTuple):
-    """Some learners of one course: the unit of work."""
-
-    course_key: str
-    user_ids: list[int]
-
-
-def find_stale_chunks(
-    *, chunk_size: int = CHUNK_SIZE, limit: int | None = None, course_keys: Collection[str] | None = None
-) -> Iterator[Chunk]:
-    """Give every learner with a due marker once, in chunks; the course with the oldest marker first.
-
-    Args:
-        course_keys: only of these courses; None: of all.
-        limit: at most so many learners; None: all.
-    Cost: one query, and one for each chunk.
-    """
-    due = StaleCompletion.objects.due(timezone.now(), conf.MAX_ATTEMPTS)
-    if course_keys is not None:
-        due = due.filter(course_key__in=course_keys)
-    courses = (
-        due.values("course_key").annotate(oldest=Min("id")).order_by("oldest").values_list("course_key", flat=True)
-    )
-    left = limit
-    for course_key in list(courses):
-        last = 0
-        while left is None or left > 0:
-            size = chunk_size if left is None else min(chunk_size, left)
-            learners = due.filter(course_key=course_key, user_id__gt=last).order_by("user_id")
-            user_ids = list(learners.values_list("user_id", flat=True).distinct()[:size])
-            if not user_ids:
-                break
-            yield Chunk(course_key, user_ids)
-            last = user_ids[-1]
-            left = None if left is None else left - len(user_ids)
-
-
-def count_stale() -> int:
-    """Return how many learners have a due marker, once for each of their courses."""
-    due = StaleCompletion.objects.due(timezone.now(), conf.MAX_ATTEMPTS)
-    counts = due.values("course_key").annotate(learners=Count("user_id", distinct=True))
-    return sum(counts.values_list("learners", flat=True))
 
 
 def aggregate_stale(
@@ -138,12 +99,21 @@ def aggregate_stale(
 
 
 def aggregate_chunk(chunk: Chunk) -> Report:
-    """Aggregate a chunk; see `aggregate`."""
+    """Aggregate those of a chunk who are stale; see `aggregate`. What was done is noted for `get_status`.
+
+    Aggregating a chunk a second time costs one query.
+    """
+    start = time.monotonic()
+    markers = StaleCompletion.objects.of(chunk.course_key, chunk.user_ids)
+    user_ids = list(markers.order_by("user_id").values_list("user_id", flat=True).distinct())
+    if not user_ids:
+        return Report()
     try:
-        course_key = parse_course_key(chunk.course_key)
+        report = aggregate(parse_course_key(chunk.course_key), user_ids)
     except InvalidKeyError as error:
-        return _fail(chunk.course_key, chunk.user_ids, error)
-    return aggregate(course_key, chunk.user_ids)
+        report = fail(Chunk(chunk.course_key, user_ids), error)
+    AggregatedChunk.objects.create(seconds=time.monotonic() - start, **asdict(report))
+    return report
 
 
 def aggregate(course_key: CourseKey, user_ids: Collection[int]) -> Report:
@@ -151,26 +121,40 @@ def aggregate(course_key: CourseKey, user_ids: Collection[int]) -> Report:
 
     A learner who cannot be computed keeps the markers, with the reason and a time before which nobody tries again,
     and does not stop the others. Nothing is raised for it.
-    Cost: a number of statements that does not grow with the number of learners.
+
+    Raises:
+        SoftTimeLimitExceeded: a Celery worker's time is over; nothing of what was under way is saved.
+    Cost: a number of statements that does not grow with the number of learners, up to 150,000 block aggregates.
     """
     ordered = sorted(user_ids)
+    chunk = Chunk(str(course_key), ordered)
     half = len(ordered) // 2
     try:
         return _aggregate(course_key, ordered)
+    except SoftTimeLimitExceeded:
+        raise
     except CourseNotFoundError as error:
-        return _fail(str(course_key), ordered, error)
+        return fail(chunk, error)
     except CourseUnreadableError as error:
         log.exception("Course %s cannot be read", course_key)
-        return _fail(str(course_key), ordered, error.reason)
+        return fail(chunk, error.reason)
     except OperationalError:
         log.warning("A chunk of %s is left for the next run", course_key, exc_info=True)
+        with suppress(DatabaseError):
+            release(chunk)
         return Report(skipped=len(ordered))
+    except ChunkTooLargeError:
+        pass
     except Exception as error:
         if not half:
             log.exception("Learner %s cannot be aggregated in %s", *ordered, course_key)
-            return _fail(str(course_key), ordered, error)
-    # Find the learners behind it by halving: the others are none the worse.
+            return fail(chunk, error)
+    # Smaller, or to find the learners behind it: the others are none the worse.
     return aggregate(course_key, ordered[:half]) + aggregate(course_key, ordered[half:])
+
+
+class ChunkTooLargeError(CompletionAggregatorError):
+    """More rows than should be held in memory at once."""
 
 
 class CourseUnreadableError(CompletionAggregatorError):
@@ -179,10 +163,6 @@ class CourseUnreadableError(CompletionAggregatorError):
     def __init__(self, reason: Exception) -> None:
         super().__init__(str(reason))
         self.reason = reason
-
-
-class CourseChangedError(CompletionAggregatorError):
-    """The course was published while it was being read."""
 
 
 @retry(
@@ -194,19 +174,21 @@ class CourseChangedError(CompletionAggregatorError):
 )
 def _aggregate(course_key: CourseKey, user_ids: list[int]) -> Report:
     course = _sync(course_key)
-    _ensure_rows(course.id, user_ids)
+    if len(user_ids) > 1 and len(user_ids) * _count_aggregators(course) > _MAX_ROWS:
+        raise ChunkTooLargeError
+    ensure_rows(course.id, user_ids)
     with transaction.atomic():
-        locked = _lock(course.id, user_ids)
+        locked = select_course_values(select_and_lock(course.id, user_ids))
         markers = _read_markers(course_key, locked)
         now = timezone.now()
-        changes = _Changes(course, locked, now)
+        changes = Changes(course, locked, now)
         seen = set()
-        for computed in compute(course_key, list(locked), now=now):
-            changes.add(computed, markers[computed.user_id].block_keys)
-            seen.add(computed.user_id)
+        for view in get_learner_views(course_key, list(locked), now=now):
+            changes.add(view, markers[view.user_id].block_keys)
+            seen.add(view.user_id)
         written, deleted = changes.save()
         delete_markers([marker_id for user_id in seen for marker_id in markers[user_id].ids])
-        failed = _fail(str(course_key), locked.keys() - seen, UnknownUserError("There is no such user."))
+        failed = fail(Chunk(str(course_key), sorted(locked.keys() - seen)), UnknownUserError("There is no such user."))
         if written or deleted:
             transaction.on_commit(lambda: forget_means(course_key), robust=True)
     return failed + Report(
@@ -227,38 +209,8 @@ def _sync(course_key: CourseKey) -> SyncedCourse:
         raise CourseUnreadableError(error) from error
 
 
-def _ensure_rows(course_id: int, user_ids: Sequence[int]) -> None:
-    """Create the rows that serve as locks, in a transaction of their own: it is over before anybody waits for it."""
-    rows = CourseAggregate.objects.filter(course_id=course_id, user_id__in=user_ids)
-    missing = set(user_ids).difference(rows.values_list("user_id", flat=True))
-    if missing:
-        CourseAggregate.objects.bulk_create(
-            [CourseAggregate(course_id=course_id, user_id=user_id) for user_id in sorted(missing)],
-            ignore_conflicts=True,
-        )
-
-
-class _Stored(NamedTuple):
-    """A course aggregate as it is stored."""
-
-    values: tuple[Any, ...]
-    computed_at: datetime | None
-    completed_at: datetime | None
-
-
-def _lock(course_id: int, user_ids: Sequence[int]) -> dict[int, _Stored]:
-    """Lock the course aggregates of the learners; those that somebody else holds are left out."""
-    skip_locked = connections[router.db_for_write(CourseAggregate)].features.has_select_for_update_skip_locked
-    rows = (
-        CourseAggregate.objects.filter(course_id=course_id, user_id__in=user_ids)
-        .select_for_update(skip_locked=skip_locked)
-        .order_by("user_id")
-        .values_list("user_id", "computed_at", "completed_at", *_COURSE_VALUES)
-    )
-    return {
-        user_id: _Stored(tuple(values), computed_at, completed_at)
-        for user_id, computed_at, completed_at, *values in rows
-    }
+def _count_aggregators(course: SyncedCourse) -> int:
+    return sum(block.mode == CompletionMode.AGGREGATOR for block in course.structure.outline.blocks)
 
 
 class _Markers(NamedTuple):
@@ -278,91 +230,11 @@ def _read_markers(course_key: CourseKey, user_ids: Collection[int]) -> dict[int,
     return found
 
 
-class _Changes:
-    """What has to be written for a chunk: gathered learner by learner, saved at once."""
-
-    def __init__(self, course: SyncedCourse, locked: dict[int, _Stored], now: datetime) -> None:
-        self.course = course
-        self.locked = locked
-        self.now = now
-        #: Computed values by user id and block id.
-        self.blocks: dict[int, dict[int, tuple[Any, ...]]] = {}
-        #: Blocks that can differ from what is stored; None: any.
-        self.touched: set[int] | None = set()
-        self.courses: list[tuple[Any, ...]] = []
-        self._ids: dict[tuple[str, ...], list[int]] = {}
-
-    def add(self, computed: Computed, block_keys: Collection[str | None]) -> None:
-        """Take one learner's values, and what the markers say has changed of them."""
-        user_id, tree, tallies, _ = computed
-        ids = self._block_ids(tree.aggregators)
-        self.blocks[user_id] = dict(zip(ids, tallies, strict=True))
-        stored = self.locked[user_id]
-        if stored.computed_at is None or not block_keys or None in block_keys:
-            self.touched = None
-        elif self.touched is not None:
-            by_key = self.course.structure.block_ids
-            self.touched.update(by_key[key] for key in affected(tree, (key for key in block_keys if key)))
-        self._add_course(user_id, tallies[0], stored)
-
-    def _block_ids(self, keys: tuple[str, ...]) -> list[int]:
-        # Learners with the same view have the same aggregators.
-        ids = self._ids.get(keys)
-        if ids is None:
-            try:
-                ids = [self.course.structure.block_ids[key] for key in keys]
-            except KeyError as error:
-                raise CourseChangedError(f"Block {error.args[0]} is newer than the structure.") from None
-            self._ids[keys] = ids
-        return ids
-
-    def _add_course(self, user_id: int, tally: Tally, stored: _Stored) -> None:
-        values = (*tally[:2], tally.percent, *tally[2:])
-        if stored.computed_at is not None and stored.values == values:
-            return
-        completed_at = (stored.completed_at or self.now) if tally.percent == 1.0 else None
-        self.courses.append((self.course.id, user_id, *values, self.now, completed_at))
-
-    def save(self) -> tuple[int, int]:
-        """Write what differs and delete what is gone; return the number of rows of each."""
-        using = router.db_for_write(BlockAggregate)
-        stored = self._read_stored()
-        rows = []
-        gone: dict[frozenset[int], list[int]] = defaultdict(list)
-        for user_id in sorted(self.blocks):
-            blocks, before = self.blocks[user_id], stored[user_id]
-            for block_id in sorted(blocks if self.touched is None else blocks.keys() & self.touched):
-                values = blocks[block_id]
-                if before.get(block_id) != values:
-                    rows.append((user_id, block_id, *values, self.now))
-            if orphans := before.keys() - blocks.keys():
-                gone[frozenset(orphans)].append(user_id)
-        upsert(BlockAggregate, _BLOCK_FIELDS, rows, using=using)
-        upsert(CourseAggregate, _COURSE_FIELDS, sorted(self.courses), using=using)
-        # Learners with the same view lose the same blocks: one statement for all of them.
-        deleted = sum(
-            BlockAggregate.objects.filter(user_id__in=user_ids, block_id__in=block_ids).delete()[0]
-            for block_ids, user_ids in gone.items()
-        )
-        return len(rows) + len(self.courses), deleted
-
-    def _read_stored(self) -> dict[int, dict[int, tuple[Any, ...]]]:
-        found: dict[int, dict[int, tuple[Any, ...]]] = defaultdict(dict)
-        if self.touched is not None and not self.touched:
-            return found
-        rows = BlockAggregate.objects.filter(user_id__in=list(self.blocks), block__course_id=self.course.id)
-        if self.touched is not None:
-            rows = rows.filter(block_id__in=self.touched)
-        for user_id, block_id, *values in rows.values_list("user_id", "block_id", *_BLOCK_VALUES):
-            found[user_id][block_id] = tuple(values)
-        return found
-
-
-def _fail(course_key: str, user_ids: Collection[int], error: Exception) -> Report:
-    """Note why learners could not be computed, and when to try again."""
-    if not user_ids:
+def fail(chunk: Chunk, error: Exception) -> Report:
+    """Note why learners could not be computed and when to try again, and end the claim on them."""
+    if not chunk.user_ids:
         return Report()
-    markers = StaleCompletion.objects.of(course_key, user_ids)
+    markers = StaleCompletion.objects.of(chunk.course_key, chunk.user_ids)
     reason = f"{type(error).__name__}: {error}"[:255]
     now = timezone.now()
     for attempts in sorted(set(markers.values_list("attempts", flat=True)), reverse=True):
@@ -370,4 +242,5 @@ def _fail(course_key: str, user_ids: Collection[int], error: Exception) -> Repor
         markers.filter(attempts=attempts).update(
             attempts=min(attempts + 1, _MAX_ATTEMPTS), not_before=now + delay, last_error=reason
         )
-    return Report(failed=len(user_ids))
+    release(chunk)
+    return Report(failed=len(chunk.user_ids))

@@ -1,16 +1,24 @@
-"""Deleting what nobody will ask for again."""
+"""Deleting what nobody will ask for again, in small statements that each follow an index."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.db.models import Exists, Model, OuterRef
+from django.utils import timezone
 
-from completion_aggregator.models import BlockAggregate, CourseAggregate, CourseBlock, StaleCompletion
+from completion_aggregator.models import AggregatedChunk, BlockAggregate, CourseAggregate, CourseBlock, StaleCompletion
 
-#: Rows deleted in one statement: locks are held for milliseconds.
+#: Rows or users looked at in one statement: locks are held for milliseconds.
 BATCH_SIZE = 1_000
+#: Users whose rows are deleted in one statement: each may have thousands.
+USERS_PER_DELETE = 10
+#: How long it is known what was aggregated.
+KEEP_CHUNKS = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,36 +31,52 @@ class CleanupReport:
     block_aggregates: int = 0
     #: Blocks that left their course and about which nothing is stored any more.
     blocks: int = 0
+    #: What was aggregated more than a week ago.
+    chunks: int = 0
 
 
 def clean_up() -> CleanupReport:
-    """Delete rows of users who do not exist any more, and blocks that nothing refers to.
+    """Delete rows of users who do not exist any more, blocks that nothing refers to, and notes of old chunks.
 
     Deleting a user through Django deletes these rows already; this is for users deleted otherwise, and for what
     a worker wrote at the same moment.
-    Cost: a pass over each table, and one statement per BATCH_SIZE deleted rows.
+    Cost: for each table, two statements per BATCH_SIZE users or blocks in it, and the deletions.
     """
     return CleanupReport(
         markers=_delete_of_vanished_users(StaleCompletion),
         course_aggregates=_delete_of_vanished_users(CourseAggregate),
         block_aggregates=_delete_of_vanished_users(BlockAggregate),
         blocks=_delete_gone_blocks(),
+        chunks=_delete_old_chunks(),
     )
 
 
 def _delete_of_vanished_users(model: type[Model]) -> int:
-    users = get_user_model().objects.filter(pk=OuterRef("user_id"))
-    rows = model._default_manager.filter(~Exists(users)).order_by("user_id").values_list("user_id", flat=True)
+    rows = model._default_manager
     deleted = 0
-    while user_ids := list(rows.distinct()[:BATCH_SIZE]):
-        deleted += model._default_manager.filter(user_id__in=user_ids).delete()[0]
+    for user_ids in _walk(rows.values_list("user_id", flat=True).distinct(), "user_id"):
+        existing = get_user_model()._default_manager.filter(pk__in=user_ids).values_list("pk", flat=True)
+        vanished = sorted(set(user_ids).difference(existing))
+        for start in range(0, len(vanished), USERS_PER_DELETE):
+            deleted += rows.filter(user_id__in=vanished[start : start + USERS_PER_DELETE]).delete()[0]
     return deleted
 
 
 def _delete_gone_blocks() -> int:
     aggregates = BlockAggregate.objects.filter(block_id=OuterRef("pk"))
-    gone: QuerySet[CourseBlock] = CourseBlock.objects.filter(~Exists(aggregates), position=None)
-    deleted = 0
-    while ids := list(gone.values_list("pk", flat=True)[:BATCH_SIZE]):
-        deleted += gone.filter(pk__in=ids).delete()[0]
-    return deleted
+    unused = CourseBlock.objects.filter(~Exists(aggregates), position=None)
+    gone = CourseBlock.objects.filter(position=None).values_list("id", flat=True)
+    return sum(unused.filter(pk__in=ids).delete()[0] for ids in _walk(gone, "id"))
+
+
+def _delete_old_chunks() -> int:
+    old = AggregatedChunk.objects.filter(finished_at__lt=timezone.now() - KEEP_CHUNKS).values_list("id", flat=True)
+    return sum(AggregatedChunk.objects.filter(pk__in=ids).delete()[0] for ids in _walk(old, "id"))
+
+
+def _walk(ids: Any, name: str) -> Iterator[list[int]]:
+    """Give the ids that a query selects in batches, each found from the last one on."""
+    last = 0
+    while batch := list(ids.filter(**{f"{name}__gt": last}).order_by(name)[:BATCH_SIZE]):
+        yield batch
+        last = batch[-1]

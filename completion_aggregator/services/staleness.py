@@ -6,11 +6,11 @@ open one says the same: that one may just now be in the hands of a worker who ha
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import connections, router, transaction
+from django.db import router, transaction
 from django.db.models import CharField, DateTimeField, IntegerField, QuerySet, Value
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
@@ -18,9 +18,10 @@ from opaque_keys.edx.keys import CourseKey
 from completion_aggregator.compat import get_lms
 from completion_aggregator.models import Course, CourseAggregate, StaleCompletion
 from completion_aggregator.selectors.stats import forget_means
+from completion_aggregator.upsert import insert_select
 from completion_aggregator.utils import parse_course_key
 
-#: Ids in one DELETE.
+#: Ids in one statement.
 _MAX_IDS = 5_000
 
 
@@ -47,16 +48,20 @@ def mark_course(course_key: CourseKey) -> int:
 
     Everybody is the active enrollments and whoever was ever aggregated in it, since they may come back. After the
     commit the new markers take the place of older ones of their kind: each learner is left with one.
-    Cost: 3 statements, and one for every 5,000 older markers.
+    Cost: one INSERT for however many learners, one query, and one DELETE for every 5,000 older markers.
     """
-    key = str(course_key)
-    enrolled = get_lms().enrollments().filter(course_id=course_key)
-    aggregated = CourseAggregate.objects.filter(course__course_key=key)
+    key, now = str(course_key), timezone.now()
     with transaction.atomic():
         # Exactly these, not all up to the newest: a lower id may be committed later, by a learner who enrolls now.
         older = list(StaleCompletion.objects.filter(course_key=key, block_key=None).values_list("id", flat=True))
-        marked = _insert_markers(enrolled, key)
-        marked += _insert_markers(aggregated.exclude(user_id__in=enrolled.values("user_id")), key)
+        enrolled = _markers_of(get_lms().enrollments().filter(course_id=course_key), key, now)
+        aggregated = _markers_of(CourseAggregate.objects.filter(course__course_key=key), key, now)
+        marked = insert_select(
+            StaleCompletion,
+            ("user_id", "course_key", "created", "attempts", "last_error"),
+            enrolled.union(aggregated),
+            using=router.db_for_write(StaleCompletion),
+        )
         # Only once the new ones are there for all to see, and outside of the caller's transaction, so that a
         # publication neither waits for a worker nor fails over one. Markers that stay do no harm.
         transaction.on_commit(lambda: delete_markers(older), robust=True)
@@ -64,11 +69,15 @@ def mark_course(course_key: CourseKey) -> int:
     return marked
 
 
-def delete_markers(ids: list[int]) -> None:
+def delete_markers(ids: Sequence[int]) -> None:
     """Delete markers, in order of id, so that two who delete never wait for each other crosswise."""
-    ids.sort()
-    for start in range(0, len(ids), _MAX_IDS):
-        StaleCompletion.objects.filter(id__in=ids[start : start + _MAX_IDS]).delete()
+    for batch in in_batches(sorted(ids)):
+        StaleCompletion.objects.filter(id__in=batch).delete()
+
+
+def in_batches(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Cut ids into what one statement takes."""
+    return (ids[start : start + _MAX_IDS] for start in range(0, len(ids), _MAX_IDS))
 
 
 def mark_due_changes(now: datetime) -> int:
@@ -87,19 +96,12 @@ def mark_due_changes(now: datetime) -> int:
     return len(keys)
 
 
-def _insert_markers(learners: QuerySet[Any], course_key: str) -> int:
-    """Write a marker for each row of a queryset that has a `user_id`, in one INSERT … SELECT."""
-    using = router.db_for_write(StaleCompletion)
-    quote = connections[using].ops.quote_name
-    select = learners.order_by().values_list(
+def _markers_of(learners: QuerySet[Any], course_key: str, now: datetime) -> QuerySet[Any]:
+    """Select a marker for each row of a queryset that has a `user_id`."""
+    return learners.order_by().values_list(
         "user_id",
         Value(course_key, output_field=CharField()),
-        Value(timezone.now(), output_field=DateTimeField()),
+        Value(now, output_field=DateTimeField()),
         Value(0, output_field=IntegerField()),
         Value("", output_field=CharField()),
     )
-    sql, parameters = select.query.get_compiler(using).as_sql()
-    columns = ", ".join(map(quote, ("user_id", "course_key", "created", "attempts", "last_error")))
-    with connections[using].cursor() as cursor:
-        cursor.execute(f"INSERT INTO {quote(StaleCompletion._meta.db_table)} ({columns}) {sql}", parameters)
-        return int(cursor.rowcount)

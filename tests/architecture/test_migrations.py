@@ -23,7 +23,7 @@ def old_tables(transactional_db: None) -> Iterator[Any]:
     """The database as 4.5 leaves it; afterwards as it was."""
     with connection.cursor() as cursor:
         cursor.execute(f"DROP VIEW {AGGREGATOR}")
-        for table in ("blockaggregate", "courseaggregate", "courseblock", "course", "stalecompletion"):
+        for table in ("blockaggregate", "courseaggregate", "courseblock", "course", "stalecompletion", "aggregatedchunk"):
             cursor.execute(f"DROP TABLE {APP}_{table}")
         cursor.execute("DELETE FROM django_migrations WHERE app = %s", [APP])
     MigrationExecutor(connection).migrate([(APP, REPLACED)])
@@ -41,7 +41,7 @@ def tables() -> list[str]:
     return sorted(name for name in names if name.startswith(APP))
 
 
-OURS = [f"{APP}_{name}" for name in ("blockaggregate", "course", "courseaggregate", "courseblock")]
+OURS = [f"{APP}_{name}" for name in ("aggregatedchunk", "blockaggregate", "course", "courseaggregate", "courseblock")]
 
 
 def test_tables_that_hold_rows_are_set_aside(old_tables: Any) -> None:

@@ -11,7 +11,7 @@ from completion_aggregator.compat import get_lms
 from completion_aggregator.exceptions import InvalidKeyError
 from completion_aggregator.management import dispatch
 from completion_aggregator.management.progress import progress, require
-from completion_aggregator.services import find_stale_chunks, mark_course
+from completion_aggregator.services import mark_course
 from completion_aggregator.utils import parse_course_key
 
 
@@ -37,9 +37,8 @@ class Command(BaseCommand):
             marked = mark_course(course_key)
             total += marked
             self.stdout.write(f"{course_key}: {marked} learners")
-        chunks = find_stale_chunks(chunk_size=options["batch_size"], course_keys=list(map(str, course_keys)))
         with progress(self.stdout, "Learners", total) as advance:
-            done = dispatch.dispatch(chunks, options, advance)
+            done = dispatch.dispatch(options, advance, course_keys=list(map(str, course_keys)))
         self.stdout.write(done)
 
     def _course_keys(self, options: dict[str, Any]) -> list[CourseKey]:

@@ -10,11 +10,11 @@ from completion_aggregator.services import clean_up
 
 
 class Command(BaseCommand):
-    help = "Delete rows of users who do not exist any more, and blocks that left their course."
+    help = "Delete rows of users who do not exist any more, blocks that left their course, and notes of old chunks."
 
     def handle(self, *args: Any, **options: Any) -> None:
         report = clean_up()
         self.stdout.write(
             f"deleted: {report.markers} markers, {report.course_aggregates} course aggregates, "
-            f"{report.block_aggregates} block aggregates, {report.blocks} blocks"
+            f"{report.block_aggregates} block aggregates, {report.blocks} blocks, {report.chunks} notes of chunks"
         )

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from completion_aggregator.management import dispatch
 from completion_aggregator.management.progress import progress, require
-from completion_aggregator.services import count_stale, find_stale_chunks, mark_due_changes
+from completion_aggregator.services import count_stale, mark_due_changes
 
 
 class Command(BaseCommand):
@@ -40,9 +40,8 @@ class Command(BaseCommand):
 
     def _pass(self, options: dict[str, Any]) -> None:
         mark_due_changes(timezone.now())
-        stale, limit = count_stale(), options["limit"]
+        stale, limit = count_stale(unclaimed=not options["inline"]), options["limit"]
         total = stale if limit is None else min(stale, limit)
-        chunks = find_stale_chunks(chunk_size=options["batch_size"], limit=limit)
         with progress(self.stdout, "Stale learners", total) as advance:
-            done = dispatch.dispatch(chunks, options, advance)
+            done = dispatch.dispatch(options, advance, limit=limit)
         self.stdout.write(done)

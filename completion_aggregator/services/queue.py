@@ -1,0 +1,164 @@
+"""Who is to be aggregated next, and who is already in the hands of the workers.
+
+The open markers are the queue. Every course gets its turn, the one that has waited longest first, and in a course
+whoever has waited longest. Learners sent to the workers are claimed in their course aggregates, where no learner's
+request ever writes; the claim ends with their aggregation, or by itself when that got lost.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from django.db import connections, router, transaction
+from django.db.models import Count, Exists, Max, Min, OuterRef, QuerySet
+from django.utils import timezone
+
+from completion_aggregator.conf import conf
+from completion_aggregator.models import Course, CourseAggregate, StaleCompletion
+from completion_aggregator.selectors.status import is_claimed
+from completion_aggregator.services.staleness import in_batches
+
+#: Learners in a chunk: their rows fit into a few statements, and nobody is locked for long.
+CHUNK_SIZE = 500
+
+
+class Chunk(NamedTuple):
+    """Some learners of one course: the unit of work."""
+
+    course_key: str
+    user_ids: list[int]
+
+
+def find_stale_chunks(
+    *, chunk_size: int = CHUNK_SIZE, limit: int | None = None, course_keys: Collection[str] | None = None
+) -> Iterator[Chunk]:
+    """Give every learner who has a due marker now, claimed or not, once, in chunks: one of each course in turn.
+
+    Args:
+        limit: at most so many learners; None: all.
+        course_keys: only of these courses; None: of all.
+    Cost: one query, and one for each chunk.
+    """
+    return _take_turns(_due(course_keys), chunk_size, limit)
+
+
+def claim_stale_chunks(
+    *, chunk_size: int = CHUNK_SIZE, limit: int | None = None, course_keys: Collection[str] | None = None
+) -> Iterator[Chunk]:
+    """Give chunks as `find_stale_chunks` does, of learners whom nobody has claimed, and claim them.
+
+    A claim lasts until the learner is aggregated, at most for the setting QUEUE_TIMEOUT. Whoever cannot send a
+    chunk after all must `release` it.
+
+    Cost: see `find_stale_chunks`; for each chunk 4 short statements more, and one that creates missing rows.
+    """
+    for chunk in _take_turns(_unclaimed(_due(course_keys)), chunk_size, limit):
+        user_ids = _claim(chunk)
+        if user_ids:
+            yield Chunk(chunk.course_key, user_ids)
+
+
+def release(chunk: Chunk) -> None:
+    """End the claim on these learners, aggregated or not."""
+    course_ids = list(Course.objects.filter(course_key=chunk.course_key).values_list("id", flat=True))
+    rows = CourseAggregate.objects.filter(course_id__in=course_ids, user_id__in=chunk.user_ids)
+    rows.exclude(queued_until=None).update(queued_until=None)
+
+
+def count_stale(*, unclaimed: bool = False) -> int:
+    """Return how many learners have a due marker, once for each of their courses.
+
+    Args:
+        unclaimed: leave out those who are in the hands of the workers.
+    """
+    due = _unclaimed(_due(None)) if unclaimed else _due(None)
+    counts = due.values("course_key").annotate(learners=Count("user_id", distinct=True))
+    return sum(counts.values_list("learners", flat=True))
+
+
+def retry_failed(course_keys: Collection[str] | None = None) -> int:
+    """Make every marker due that waits after a failure or was given up; return how many that is.
+
+    Args:
+        course_keys: only of these courses; None: of all.
+    Cost: one query, and one statement for every 5,000 such markers.
+    """
+    failed = StaleCompletion.objects.filter(attempts__gt=0)
+    if course_keys is not None:
+        failed = failed.filter(course_key__in=course_keys)
+    ids = list(failed.values_list("id", flat=True))
+    return sum(
+        StaleCompletion.objects.filter(id__in=batch).update(attempts=0, not_before=None, last_error="")
+        for batch in in_batches(ids)
+    )
+
+
+def ensure_rows(course_id: int, user_ids: Sequence[int]) -> None:
+    """Create the rows that serve as locks, in a transaction of their own: it is over before anybody waits for it."""
+    rows = CourseAggregate.objects.filter(course_id=course_id, user_id__in=user_ids)
+    missing = set(user_ids).difference(rows.values_list("user_id", flat=True))
+    if missing:
+        CourseAggregate.objects.bulk_create(
+            [CourseAggregate(course_id=course_id, user_id=user_id) for user_id in sorted(missing)],
+            ignore_conflicts=True,
+        )
+
+
+def select_and_lock(course_id: int, user_ids: Sequence[int]) -> QuerySet[CourseAggregate]:
+    """Select the course aggregates of the learners and lock them; those that somebody else holds are left out."""
+    skip_locked = connections[router.db_for_write(CourseAggregate)].features.has_select_for_update_skip_locked
+    rows = CourseAggregate.objects.filter(course_id=course_id, user_id__in=user_ids).order_by("user_id")
+    return rows.select_for_update(skip_locked=skip_locked)
+
+
+def _due(course_keys: Collection[str] | None) -> QuerySet[StaleCompletion]:
+    due = StaleCompletion.objects.due(timezone.now(), conf.MAX_ATTEMPTS)
+    return due if course_keys is None else due.filter(course_key__in=course_keys)
+
+
+def _unclaimed(markers: QuerySet[StaleCompletion]) -> QuerySet[StaleCompletion]:
+    return markers.filter(~is_claimed(timezone.now()))
+
+
+def _take_turns(due: QuerySet[StaleCompletion], chunk_size: int, limit: int | None) -> Iterator[Chunk]:
+    courses = due.values("course_key").annotate(oldest=Min("id"), newest=Max("id")).order_by("oldest")
+    walks = deque(
+        _walk(due.filter(course_key=key, id__lte=newest), key, chunk_size)
+        for key, newest in list(courses.values_list("course_key", "newest"))
+    )
+    left = limit
+    while walks and left != 0:
+        walk = walks.popleft()
+        chunk = next(walk, None)
+        if chunk is None:
+            continue
+        user_ids = chunk.user_ids[:left]
+        yield Chunk(chunk.course_key, user_ids)
+        left = None if left is None else left - len(user_ids)
+        walks.append(walk)
+
+
+def _walk(due: QuerySet[StaleCompletion], course_key: str, chunk_size: int) -> Iterator[Chunk]:
+    """Go through the learners of one course, the longest waiting first, as it is when each chunk is asked for."""
+    older = due.filter(user_id=OuterRef("user_id"), id__lt=OuterRef("id"))
+    oldest: Any = due.filter(~Exists(older)).order_by("id").values_list("id", "user_id")
+    last = 0
+    while markers := list(oldest.filter(id__gt=last)[:chunk_size]):
+        yield Chunk(course_key, [user_id for _, user_id in markers])
+        last = markers[-1][0]
+
+
+def _claim(chunk: Chunk) -> list[int]:
+    """Claim the learners whom nobody else has claimed or is aggregating just now; return their ids."""
+    course, _ = Course.objects.get_or_create(course_key=chunk.course_key)
+    ensure_rows(course.id, chunk.user_ids)
+    now = timezone.now()
+    with transaction.atomic():
+        free = select_and_lock(course.id, chunk.user_ids).exclude(queued_until__gt=now)
+        user_ids = list(free.values_list("user_id", flat=True))
+        rows = CourseAggregate.objects.filter(course_id=course.id, user_id__in=user_ids)
+        rows.update(queued_until=now + timedelta(seconds=conf.QUEUE_TIMEOUT))
+    return user_ids
