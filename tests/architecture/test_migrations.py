@@ -15,6 +15,8 @@ from tests.factories import COURSE_KEY, UserFactory, key
 
 APP = "completion_aggregator"
 REPLACED = "0001_squashed_0007_aggregator_optional_completion"
+#: Those that refer to others first.
+OURS = [f"{APP}_{name}" for name in ("blockaggregate", "courseaggregate", "courseblock", "course", "aggregatedchunk")]
 AGGREGATOR, MARKER = f"{APP}_aggregator", f"{APP}_stalecompletion"
 
 
@@ -23,8 +25,8 @@ def old_tables(transactional_db: None) -> Iterator[Any]:
     """The database as 4.5 leaves it; afterwards as it was."""
     with connection.cursor() as cursor:
         cursor.execute(f"DROP VIEW {AGGREGATOR}")
-        for table in ("blockaggregate", "courseaggregate", "courseblock", "course", "stalecompletion", "aggregatedchunk"):
-            cursor.execute(f"DROP TABLE {APP}_{table}")
+        for table in (*OURS, MARKER):
+            cursor.execute(f"DROP TABLE {table}")
         cursor.execute("DELETE FROM django_migrations WHERE app = %s", [APP])
     MigrationExecutor(connection).migrate([(APP, REPLACED)])
     state = MigrationExecutor(connection).loader.project_state([(APP, REPLACED)])
@@ -39,9 +41,6 @@ def old_tables(transactional_db: None) -> Iterator[Any]:
 def tables() -> list[str]:
     names = connection.introspection.table_names(include_views=True)
     return sorted(name for name in names if name.startswith(APP))
-
-
-OURS = [f"{APP}_{name}" for name in ("aggregatedchunk", "blockaggregate", "course", "courseaggregate", "courseblock")]
 
 
 def test_tables_that_hold_rows_are_set_aside(old_tables: Any) -> None:

@@ -16,8 +16,10 @@ from completion_aggregator.models import BlockAggregate, CourseAggregate, StaleC
 from completion_aggregator.services import (
     Chunk,
     Report,
+    aggregate,
     aggregate_chunk,
     aggregate_stale,
+    aggregation,
     count_stale,
     find_stale_chunks,
     mark_completion,
@@ -35,6 +37,7 @@ from tests.factories import (
     new_course_key,
     publish_course,
 )
+from tests.truth import assert_stored_is_computed
 
 pytestmark = pytest.mark.django_db
 
@@ -124,6 +127,20 @@ def failures() -> list[tuple[int, int, str]]:
 def let_time_pass() -> None:
     """Make everything due that only waits."""
     StaleCompletion.objects.update(not_before=timezone.now() - timedelta(seconds=1))
+
+
+# Too much at once
+
+
+@pytest.mark.parametrize("rows", [1, 10, 20, 43])
+def test_a_chunk_that_would_take_too_much_memory_is_done_in_parts(
+    course: Any, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    ids = [EnrollmentFactory().user.pk for _ in range(4)]
+    monkeypatch.setattr(aggregation, "_MAX_ROWS", rows)
+
+    assert aggregate(COURSE_KEY, ids) == Report(learners=4, written=44, resolved=4)
+    assert_stored_is_computed(COURSE_KEY)
 
 
 # One of many

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from completion_aggregator import upsert as upserts
 from completion_aggregator.models import BlockAggregate
-from completion_aggregator.upsert import upsert
+from completion_aggregator.upsert import MomentText, read_moment, upsert
 
 pytestmark = pytest.mark.django_db
 
@@ -116,6 +116,73 @@ def test_more_rows_than_one_document_holds_take_several(monkeypatch: pytest.Monk
         write(*rows)
 
     assert (len(queries), stored()) == (3, rows)
+
+
+def test_what_is_the_same_in_every_row_is_given_once() -> None:
+    write(row(1, 1))
+    rows = [row(1, 1, 1.0)[:-1], row(1, 2, 2.0, NOON)[:-1]]
+
+    upsert(BlockAggregate, FIELDS[:-1], rows, using="default", same={"modified": PRECISE})
+
+    assert stored() == [(*each, PRECISE) for each in rows]
+
+
+def test_even_a_part_of_the_key_may_be_the_same_in_every_row() -> None:
+    rows = [row(7, block_id)[1:-1] for block_id in (1, 2)]
+
+    upsert(BlockAggregate, FIELDS[1:-1], rows, using="default", same={"user_id": 7, "modified": NOON})
+
+    assert stored() == [row(7, 1), row(7, 2)]
+
+
+MOMENTS = [
+    datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+    datetime(2026, 1, 2, 3, 4, 5, 1, tzinfo=UTC),
+    datetime(2026, 1, 2, 3, 4, 5, 100_000, tzinfo=UTC),
+    datetime(2026, 1, 2, 3, 4, 5, 120_000, tzinfo=UTC),
+    datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC),
+    PRECISE,
+]
+
+
+def texts() -> list[str]:
+    return list(BlockAggregate.objects.order_by("block_id").values_list(MomentText("last_modified"), flat=True))
+
+
+def test_moments_as_text_sort_by_time_and_are_read_back() -> None:
+    write(*(row(1, block_id, 0.0, moment) for block_id, moment in enumerate(MOMENTS)))
+
+    assert texts() == sorted(texts())
+    assert [read_moment(text, using="default") for text in texts()] == MOMENTS
+
+
+def test_no_moment_is_no_text() -> None:
+    write(row(1, 1))
+
+    assert texts() == [None]
+
+
+def test_moments_are_written_as_the_text_that_was_read() -> None:
+    write(*(row(1, block_id, 0.0, moment) for block_id, moment in enumerate(MOMENTS)))
+    before = texts()
+
+    rows = [(*row(2, block_id)[:6], text, NOON) for block_id, text in enumerate(before)]
+    write(*rows)
+
+    assert list(
+        BlockAggregate.objects.filter(user_id=2).order_by("block_id").values_list("last_modified", flat=True)
+    ) == (MOMENTS)
+    assert texts() == sorted(before * 2)
+
+
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_any_moment_survives_as_text(moment: datetime) -> None:
+    BlockAggregate.objects.all().delete()
+    write(row(1, 1, 0.0, moment))
+
+    (text,) = texts()
+
+    assert read_moment(text, using="default") == moment
 
 
 def test_other_rows_stay_as_they_are() -> None:

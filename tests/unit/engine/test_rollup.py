@@ -11,9 +11,11 @@ from completion_aggregator.engine import (
     Completion,
     CompletionMode,
     CourseTree,
+    Sums,
     Tally,
     affected,
     roll_up,
+    sum_up,
     tally_leaf,
 )
 
@@ -63,6 +65,16 @@ def test_the_newest_completion_dates_the_aggregator() -> None:
     done = {"x": Completion(1.0, LATER), "y": Completion(1.0, NOON), "z": Completion(0.0, NOON)}
 
     assert [tally.last_modified for tally in roll_up(TREE, done)] == [LATER, LATER, NOON]
+
+
+def test_moments_may_be_texts_that_sort_by_time() -> None:
+    done = {"x": (1.0, "2025-01-01 12:00:00"), "y": (0.5, "2025-01-01 12:00:00.5"), "extra": (1.0, "2025-01-01 09:00")}
+
+    assert sum_up(TREE, done) == Sums(
+        earned=[1.5, 1.5, 0.0],
+        optional_earned=[1.0, 0.0, 1.0],
+        last_modified=["2025-01-01 12:00:00.5", "2025-01-01 12:00:00.5", "2025-01-01 09:00"],
+    )
 
 
 def test_completions_of_blocks_that_do_not_count_are_ignored() -> None:
