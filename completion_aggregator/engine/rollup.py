@@ -78,13 +78,14 @@ def sum_up(tree: CourseTree, completions: Mapping[str, tuple[float, Moment]]) ->
     earned = [0.0] * len(tree.aggregators)
     optional_earned = [0.0] * len(tree.aggregators)
     last_modified: list[Moment | None] = [None] * len(tree.aggregators)
-    find = tree.leaves.get
+    find, ancestors, optional = tree.leaves.get, tree.ancestors, tree.optional
     counted = [(leaf, done) for key, done in completions.items() if (leaf := find(key)) is not None]
     counted.sort(key=itemgetter(0))
     for leaf, (value, modified) in counted:
-        value = min(max(0.0, value), 1.0)  # in this order NaN becomes 0.0
-        sums = optional_earned if tree.optional[leaf] else earned
-        for i in tree.ancestors[leaf]:
+        if not 0.0 <= value <= 1.0:
+            value = min(max(0.0, value), 1.0)  # in this order NaN becomes 0.0
+        sums = optional_earned if optional[leaf] else earned
+        for i in ancestors[leaf]:
             sums[i] += value
             newest = last_modified[i]
             if newest is None or newest < modified:
