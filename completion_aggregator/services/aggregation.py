@@ -56,6 +56,15 @@ _MAX_DELAY = timedelta(days=1)
 _MAX_ATTEMPTS = 32_767
 
 
+_persistent = retry(
+    # Deadlocks, lock waits, serialization failures, "database is locked"; and a structure that moved under us.
+    retry=retry_if_exception_type((OperationalError, CourseChangedError)),
+    wait=wait_random_exponential(multiplier=0.05, max=2),
+    stop=stop_after_attempt(5),
+    reraise=True,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What an aggregation did, in counts."""
@@ -165,13 +174,7 @@ class CourseUnreadableError(CompletionAggregatorError):
         self.reason = reason
 
 
-@retry(
-    # Deadlocks, lock waits, serialization failures, "database is locked"; and a structure that moved under us.
-    retry=retry_if_exception_type((OperationalError, CourseChangedError)),
-    wait=wait_random_exponential(multiplier=0.05, max=2),
-    stop=stop_after_attempt(5),
-    reraise=True,
-)
+@_persistent
 def _aggregate(course_key: CourseKey, user_ids: list[int]) -> Report:
     course = _sync(course_key)
     if len(user_ids) > 1 and len(user_ids) * _count_aggregators(course) > _MAX_ROWS:
@@ -188,7 +191,7 @@ def _aggregate(course_key: CourseKey, user_ids: list[int]) -> Report:
             seen.add(view.user_id)
         written, deleted = changes.save()
         delete_markers([marker_id for user_id in seen for marker_id in markers[user_id].ids])
-        failed = fail(Chunk(str(course_key), sorted(locked.keys() - seen)), UnknownUserError("There is no such user."))
+        failed = _fail(Chunk(str(course_key), sorted(locked.keys() - seen)), UnknownUserError("There is no such user."))
         if written or deleted:
             transaction.on_commit(lambda: forget_means(course_key), robust=True)
     return failed + Report(
@@ -230,8 +233,13 @@ def _read_markers(course_key: CourseKey, user_ids: Collection[int]) -> dict[int,
     return found
 
 
+@_persistent
 def fail(chunk: Chunk, error: Exception) -> Report:
     """Note why learners could not be computed and when to try again, and end the claim on them."""
+    return _fail(chunk, error)
+
+
+def _fail(chunk: Chunk, error: Exception) -> Report:
     if not chunk.user_ids:
         return Report()
     markers = StaleCompletion.objects.of(chunk.course_key, chunk.user_ids)

@@ -62,10 +62,12 @@ def claim_stale_chunks(
 
 
 def release(chunk: Chunk) -> None:
-    """End the claim on these learners, aggregated or not."""
-    course_ids = list(Course.objects.filter(course_key=chunk.course_key).values_list("id", flat=True))
-    rows = CourseAggregate.objects.filter(course_id__in=course_ids, user_id__in=chunk.user_ids)
-    rows.exclude(queued_until=None).update(queued_until=None)
+    """End the claim on these learners, aggregated or not; whoever aggregates one of them just now ends it anyway."""
+    for course_id in Course.objects.filter(course_key=chunk.course_key).values_list("id", flat=True):
+        with transaction.atomic():
+            claimed = select_and_lock(course_id, chunk.user_ids).exclude(queued_until=None)
+            user_ids = list(claimed.values_list("user_id", flat=True))
+            CourseAggregate.objects.filter(course_id=course_id, user_id__in=user_ids).update(queued_until=None)
 
 
 def count_stale(*, unclaimed: bool = False) -> int:
