@@ -11,7 +11,7 @@ from opaque_keys.edx.keys import CourseKey, UsageKey
 from rest_framework import serializers
 
 from completion_aggregator.conf import conf
-from completion_aggregator.engine import Tally
+from completion_aggregator.engine import Tally, percent
 from completion_aggregator.models import Aggregator
 from completion_aggregator.selectors import CourseCompletion, CourseStats, Learner, get_course_completion
 
@@ -97,17 +97,20 @@ class AggregatorAdapter:
         raise AttributeError(f"{type(self).__name__} has no {name!r}; it is no block type that is aggregated.")
 
 
-def _completion(tally: Tally) -> dict[str, float | None]:
-    earned, possible, *_ = tally
+def _completion(earned: float, possible: int | None) -> dict[str, float | None]:
     return {
         "earned": earned,
         "possible": None if possible is None else float(possible),
-        "percent": tally.percent,
+        "percent": percent(earned, possible),
     }
 
 
-def _optional_completion(tally: Tally) -> dict[str, float | None]:
-    return _completion(Tally(tally.optional_earned, tally.optional_possible))
+def _block(course_key: str, block_key: str, tally: Tally, include_optional: bool) -> dict[str, Any]:
+    earned, possible, optional_earned, optional_possible, _ = tally
+    fields = {"course_key": course_key, "block_key": block_key, "completion": _completion(earned, possible)}
+    if include_optional:
+        fields["optional_completion"] = _completion(optional_earned, optional_possible)
+    return fields
 
 
 class BlockCompletionSerializer(serializers.BaseSerializer[BlockCompletion]):
@@ -118,14 +121,7 @@ class BlockCompletionSerializer(serializers.BaseSerializer[BlockCompletion]):
         self.include_optional = include_optional
 
     def to_representation(self, instance: BlockCompletion) -> dict[str, Any]:
-        fields: dict[str, Any] = {
-            "course_key": str(instance.course_key),
-            "block_key": instance.block_key,
-            "completion": _completion(instance.tally),
-        }
-        if self.include_optional:
-            fields["optional_completion"] = _optional_completion(instance.tally)
-        return fields
+        return _block(str(instance.course_key), instance.block_key, instance.tally, self.include_optional)
 
 
 class CourseCompletionSerializer(serializers.BaseSerializer["CourseCompletion | AggregatorAdapter"]):
@@ -148,21 +144,21 @@ class CourseCompletionSerializer(serializers.BaseSerializer["CourseCompletion | 
         self.requested_fields = requested_fields
         self.include_optional = include_optional
         self.means = means or {}
-        self.block_serializer = BlockCompletionSerializer(include_optional=include_optional)
 
     def to_representation(self, instance: CourseCompletion | AggregatorAdapter) -> dict[str, Any]:
         record = instance.completion if isinstance(instance, AggregatorAdapter) else instance
-        fields: dict[str, Any] = {"course_key": str(record.course_key), "completion": _completion(record.tally)}
+        course_key, tally = str(record.course_key), record.tally
+        fields: dict[str, Any] = {"course_key": course_key, "completion": _completion(tally.earned, tally.possible)}
         if self.include_optional:
-            fields["optional_completion"] = _optional_completion(record.tally)
+            fields["optional_completion"] = _completion(tally.optional_earned, tally.optional_possible)
         if "username" in self.requested_fields:
             fields["username"] = record.learner.username
         if "mean" in self.requested_fields:
             fields["mean"] = self.means[record.course_key]
-        render = self.block_serializer.to_representation
         for block_type, blocks in record.blocks.items():
             if block_type in self.requested_fields:
-                fields[block_type] = [render(BlockCompletion(record.course_key, *block)) for block in blocks]
+                # A page holds tens of thousands of them: no object, no key to be written anew for each.
+                fields[block_type] = [_block(course_key, *block, self.include_optional) for block in blocks]
         return fields
 
 

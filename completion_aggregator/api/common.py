@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
@@ -14,12 +15,13 @@ from edx_rest_framework_extensions.paginators import NamespacedPageNumberPaginat
 from opaque_keys.edx.keys import CourseKey
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import NotFound, PermissionDenied
-from rest_framework.pagination import BasePagination
+from rest_framework.pagination import BasePagination, Cursor, CursorPagination
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
+from rest_framework.response import Response
 
-from completion_aggregator.api.parameters import Parameters
+from completion_aggregator.api.parameters import MAX_ID, Parameters
 from completion_aggregator.api.parsers import QuestionParser
 from completion_aggregator.compat import get_lms
 from completion_aggregator.conf import conf
@@ -31,13 +33,53 @@ from completion_aggregator.utils import is_storable, parse_course_key
 ME = "me"
 
 
+class _Paginator(Paginator):  # type: ignore[type-arg]  # not a generic at run time
+    """Reads the second half from the end: a database walks over all the rows before a page."""
+
+    def page(self, number: int | str) -> Page[Any]:
+        page = super().page(number)
+        start, end = page.start_index() - 1, page.end_index()
+        if isinstance(self.object_list, QuerySet) and start > self.count // 2:
+            backwards = self.object_list.reverse()[self.count - end : self.count - start]
+            page.object_list = list(reversed(backwards))
+        return page
+
+
 class CompletionPagination(NamespacedPageNumberPagination):  # type: ignore[misc]  # comes without types
     """Pages of at most 10,000 results; the default size is Django REST framework's PAGE_SIZE, else 10."""
 
+    django_paginator_class = _Paginator
     max_page_size = 10_000
 
     def get_page_size(self, request: Request) -> int:
         return super().get_page_size(request) or 10
+
+
+class CompletionCursorPagination(CursorPagination):
+    """The pages of a walk through all learners of a course: nothing is counted, nothing is walked over."""
+
+    ordering = "user_id"
+    page_size_query_param = "page_size"
+    max_page_size = CompletionPagination.max_page_size
+
+    def get_page_size(self, request: Request) -> int:
+        return super().get_page_size(request) or 10
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        cursor = super().decode_cursor(request)
+        # The empty cursor starts the walk; any other names the user id next to which it goes on.
+        if cursor is not None and request.query_params[self.cursor_query_param]:
+            try:
+                position = int(cursor.position or "")
+            except ValueError:
+                position = -1
+            if not 0 <= position <= MAX_ID:
+                raise NotFound(self.invalid_cursor_message)
+        return cursor
+
+    def get_paginated_response(self, data: Any) -> Response:
+        links = {"next": self.get_next_link(), "previous": self.get_previous_link()}
+        return Response({"pagination": links, "results": data})
 
 
 class UserEnrollments:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.engine import CompletionMode, Tally, tally_leaf
 from completion_aggregator.exceptions import CompletionAggregatorError, UnknownBlockError
-from completion_aggregator.models import BlockAggregate, CourseAggregate, StaleCompletion
+from completion_aggregator.models import BlockAggregate, CourseAggregate, CourseBlock, StaleCompletion
 from completion_aggregator.selectors.computed import compute
 from completion_aggregator.selectors.structure import (
     NO_STRUCTURE,
@@ -34,9 +34,11 @@ log = logging.getLogger(__name__)
 UNKNOWN = Tally(0.0, None, 0.0, None)
 #: A block of the course that this learner does not see, or that does not count.
 NOTHING = Tally(0.0, 0)
-#: What is known of a learner: the course's tally, and a look-up of those of its blocks by key.
-_Known = tuple[Tally, Callable[[str], Tally | None]]
-_TALLY = ("earned", "possible", "optional_earned", "optional_possible", "last_modified")
+#: What is known of a learner: the course's tally and, by key, those of its blocks as plain tuples. Python's garbage
+#: collector does not look at those; going through as many tallies would take it longer than making them.
+_Known = tuple[Tally, Mapping[str, tuple[Any, ...]]]
+#: MySQL uses no index at all for more pairs from two lists than fit into `range_optimizer_max_mem_size`: 36,000.
+MAX_PAIRS = 30_000
 
 
 class Learner(NamedTuple):
@@ -75,22 +77,25 @@ class _Selection:
             raise UnknownBlockError("The course has no such block.")
 
     @cached_property
-    def wanted(self) -> list[tuple[str, str]]:
-        """Block type and key of all that the nested lists may hold, in course order."""
-        outline = self.structure.outline
-        if not self.block_types:
-            return []
-        below = None if self.root_block is None else outline.below(self.root_block)
-        return [
-            (block.block_type, block.key)
-            for block in outline.blocks
-            if block.block_type in self.block_types and (below is None or block.key in below)
-        ]
+    def wanted(self) -> dict[str, list[str]]:
+        """By block type: keys of all that the nested lists may hold, in course order."""
+        found: dict[str, list[str]] = {block_type: [] for block_type in self.block_types}
+        if found:
+            outline = self.structure.outline
+            below = None if self.root_block is None else outline.below(self.root_block)
+            for block in outline.blocks:
+                if block.block_type in found and (below is None or block.key in below):
+                    found[block.block_type].append(block.key)
+        return found
 
-    def stored(self, course: Tally, blocks: Mapping[int, Tally]) -> _Known:
-        """Make stored tallies, which are by block id, known by block key."""
+    @cached_property
+    def block_keys(self) -> dict[int, str]:
+        """By block id: keys of all blocks that the answer needs; those never met by an aggregation are absent."""
+        keys = [key for of_type in self.wanted.values() for key in of_type]
+        if self.root_block is not None:
+            keys.append(self.root_block)
         ids = self.structure.block_ids
-        return course, lambda key: blocks.get(ids.get(key, 0))
+        return {ids[key]: key for key in keys if key in ids}
 
     @cached_property
     def leaf(self) -> str | None:
@@ -105,17 +110,16 @@ class _Selection:
         self, course_key: CourseKey, learner: Learner, stored: _Known, computed: _Known | None
     ) -> CourseCompletion:
         """Pick what was asked for from what is known of a learner: as computed now or, without that, as stored."""
-        course, find = computed or stored
+        course, blocks = computed or stored
         # Of a block that was never met by an aggregation, nothing is known.
         unseen = NOTHING if computed or self.root_block in self.structure.block_ids else UNKNOWN
-        nested: dict[str, list[tuple[str, Tally]]] = {block_type: [] for block_type in self.block_types}
-        for block_type, key in self.wanted:
-            tally = find(key)
-            if tally is not None:
-                nested[block_type].append((key, tally))
+        nested = {
+            block_type: [(key, Tally(*values)) for key in keys if (values := blocks.get(key)) is not None]
+            for block_type, keys in self.wanted.items()
+        }
         tally = course
         if self.root_block is not None and course is not UNKNOWN:
-            tally = find(self.root_block) or unseen
+            tally = Tally(*blocks.get(self.root_block, unseen))
         return CourseCompletion(course_key=course_key, learner=learner, tally=tally, blocks=nested)
 
 
@@ -126,6 +130,7 @@ def get_course_completion(
     block_types: Collection[str] = (),
     root_block: str | None = None,
     recalculate_stale: bool = True,
+    with_dates: bool = True,
 ) -> CourseCompletion:
     """Return how far one learner, enrolled or not, has come in a course. Nothing is saved.
 
@@ -133,12 +138,18 @@ def get_course_completion(
         block_types: types of the blocks to tell about, too.
         root_block: key of the block of the course that the answer is about; default: the course.
         recalculate_stale: False: tell what is stored, even if it is known to be out of date.
+        with_dates: False: stored tallies come without `last_modified`; reading dates takes longer than all the rest.
     Raises:
         UnknownBlockError: the course has no such root block.
     Cost: see `get_learner_completions`.
     """
     (completion,) = get_learner_completions(
-        user, [course_key], block_types=block_types, root_block=root_block, recalculate_stale=recalculate_stale
+        user,
+        [course_key],
+        block_types=block_types,
+        root_block=root_block,
+        recalculate_stale=recalculate_stale,
+        with_dates=with_dates,
     )
     return completion
 
@@ -150,6 +161,7 @@ def get_learner_completions(
     block_types: Collection[str] = (),
     root_block: str | None = None,
     recalculate_stale: bool = True,
+    with_dates: bool = True,
 ) -> list[CourseCompletion]:
     """Return how far one learner has come in each of the courses, in their order; see `get_course_completion`.
 
@@ -158,7 +170,8 @@ def get_learner_completions(
     """
     learner = Learner(user.pk, user.get_username())
     now = timezone.now()
-    stored = _stored_courses(user.pk, course_keys)
+    columns = _columns(with_dates)
+    stored = _stored_courses(user.pk, course_keys, columns)
     states = get_course_states(course_keys, {key: course.course for key, course in stored.items()})
     selections = _select(states.values(), block_types, root_block)
     computed = {
@@ -166,12 +179,11 @@ def get_learner_completions(
         for key in course_keys
         if selections[key].leaf or (recalculate_stale and _is_stale(stored.get(str(key)), states[key], now))
     }
-    fresh = [states[key] for key in course_keys if key not in computed]
-    blocks = _stored_blocks([user.pk], fresh, block_types, root_block)
+    blocks = _stored_blocks([user.pk], {key: selections[key] for key in course_keys if key not in computed}, columns)
     found = []
     for key in course_keys:
         course = stored[str(key)].tally if str(key) in stored else UNKNOWN
-        known = selections[key].stored(course, blocks.get(user.pk, {}))
+        known = course, blocks.get(key, {}).get(user.pk, {})
         found.append(selections[key].complete(key, learner, known, computed.get(key, {}).get(user.pk)))
     return found
 
@@ -182,27 +194,63 @@ def get_course_completions(
     *,
     block_types: Collection[str] = (),
     root_block: str | None = None,
+    with_dates: bool = True,
 ) -> list[CourseCompletion]:
     """Return how far each of the learners has come in one course, in their order, as it is stored.
 
+    See `get_course_completion`.
+
     Raises:
         UnknownBlockError: the course has no such root block.
-    Cost: 2 queries and the LMS's versions, one more with block types or a root block, and one more for a structure
+    Cost: 1 query and the LMS's versions, one more with block types or a root block, and one more for a structure
     that is not in memory yet; not more for more learners. About blocks that are no aggregators nothing is stored:
     for such a root block all learners are computed.
     """
-    states = get_course_states([course_key])
-    selection = _select(states.values(), block_types, root_block)[course_key]
+    return list(
+        iter_course_completions(
+            course_key, learners, block_types=block_types, root_block=root_block, with_dates=with_dates
+        )
+    )
+
+
+def iter_course_completions(
+    course_key: CourseKey,
+    learners: Sequence[Learner],
+    *,
+    block_types: Collection[str] = (),
+    root_block: str | None = None,
+    with_dates: bool = True,
+) -> Iterator[CourseCompletion]:
+    """Give what `get_course_completions` returns, each made when it is asked for; all is read before the first.
+
+    For pages of tens of thousands of blocks, of which only the JSON is kept.
+    """
+    columns = _columns(with_dates)
     user_ids = [learner.user_id for learner in learners]
     rows = CourseAggregate.objects.of(str(course_key), user_ids).exclude(computed_at=None)
-    courses = {user_id: Tally(*tally) for user_id, *tally in rows.values_list("user_id", *_TALLY)}
+    stored = StoredCourse()
+    courses: dict[int, Tally] = {}
+    for user_id, course_id, version, *tally in rows.values_list("user_id", "course_id", "course__version", *columns):
+        stored = StoredCourse(course_id, version)
+        courses[user_id] = Tally(*tally)
+    states = get_course_states([course_key], {str(course_key): stored})
+    selection = _select(states.values(), block_types, root_block)[course_key]
     computed = _computed(course_key, user_ids, selection.leaf, timezone.now()) if selection.leaf else {}
-    blocks = _stored_blocks(user_ids, [] if selection.leaf else states.values(), block_types, root_block)
-    found = []
-    for learner in learners:
-        known = selection.stored(courses.get(learner.user_id, UNKNOWN), blocks.get(learner.user_id, {}))
-        found.append(selection.complete(course_key, learner, known, computed.get(learner.user_id)))
-    return found
+    blocks = _stored_blocks(user_ids, {} if selection.leaf else {course_key: selection}, columns).get(course_key, {})
+    return (
+        selection.complete(
+            course_key,
+            learner,
+            (courses.get(learner.user_id, UNKNOWN), blocks.get(learner.user_id, {})),
+            computed.get(learner.user_id),
+        )
+        for learner in learners
+    )
+
+
+def _columns(with_dates: bool) -> tuple[str, ...]:
+    """Name the columns of an aggregate that make a tally."""
+    return Tally._fields if with_dates else Tally._fields[:-1]
 
 
 def _select(
@@ -226,14 +274,16 @@ class _StoredCompletion(NamedTuple):
     is_marked: bool
 
 
-def _stored_courses(user_id: int, course_keys: Collection[CourseKey]) -> dict[str, _StoredCompletion]:
+def _stored_courses(
+    user_id: int, course_keys: Collection[CourseKey], columns: Sequence[str]
+) -> dict[str, _StoredCompletion]:
     """Read a learner's course aggregates, by course key; those never computed are absent."""
     markers = StaleCompletion.objects.filter(user_id=OuterRef("user_id"), course_key=OuterRef("course__course_key"))
     rows = CourseAggregate.objects.filter(
         user_id=user_id, course__course_key__in=list(map(str, course_keys)), computed_at__isnull=False
     )
     values = rows.annotate(is_marked=Exists(markers)).values_list(
-        "course__course_key", "course_id", "course__version", "course__next_change_at", "is_marked", *_TALLY
+        "course__course_key", "course_id", "course__version", "course__next_change_at", "is_marked", *columns
     )
     return {
         key: _StoredCompletion(StoredCourse(course_id, version, change), Tally(*tally), is_marked)
@@ -246,20 +296,24 @@ def _is_stale(stored: _StoredCompletion | None, state: CourseState, now: datetim
 
 
 def _stored_blocks(
-    user_ids: Collection[int], courses: Collection[CourseState], block_types: Collection[str], root_block: str | None
-) -> dict[int, dict[int, Tally]]:
-    """Read the block aggregates that an answer needs: by user id, then by block id."""
-    found: dict[int, dict[int, Tally]] = defaultdict(dict)
-    course_ids = [course.stored.course_id for course in courses if course.stored.course_id is not None]
-    if not course_ids or not (block_types or root_block):
+    user_ids: Collection[int], selections: Mapping[CourseKey, _Selection], columns: Sequence[str]
+) -> dict[CourseKey, dict[int, dict[str, tuple[Any, ...]]]]:
+    """Read the block aggregates that an answer needs: by course, then by user id, then by block key."""
+    found: dict[CourseKey, dict[int, dict[str, tuple[Any, ...]]]] = {key: defaultdict(dict) for key in selections}
+    places = {
+        block_id: (found[course_key], key)
+        for course_key, selection in selections.items()
+        for block_id, key in selection.block_keys.items()
+    }
+    if not places:
         return found
-    rows = BlockAggregate.objects.filter(
-        Q(block__block_type__in=block_types) | Q(block__block_key=root_block),
-        user_id__in=user_ids,
-        block__course_id__in=course_ids,
-    )
-    for user_id, block_id, *tally in rows.values_list("user_id", "block_id", *_TALLY):
-        found[user_id][block_id] = Tally(*tally)
+    blocks: Any = list(places)
+    if len(user_ids) * len(places) > MAX_PAIRS:
+        blocks = CourseBlock.objects.filter(id__in=blocks)
+    rows = BlockAggregate.objects.filter(user_id__in=user_ids, block__in=blocks)
+    for row in rows.values_list("user_id", "block_id", *columns):
+        of_course, key = places[row[1]]
+        of_course[row[0]][key] = row[2:]
     return found
 
 
@@ -271,7 +325,7 @@ def _computed(course_key: CourseKey, user_ids: Sequence[int], leaf: str | None, 
             blocks = dict(zip(tree.aggregators, tallies, strict=True))
             if leaf is not None:
                 blocks.setdefault(leaf, tally_leaf(tree, completions, leaf))
-            found[user_id] = tallies[0], blocks.get
+            found[user_id] = tallies[0], blocks
     except CompletionAggregatorError as error:
         log.warning("Course %s cannot be computed: %s", course_key, error)
     return found

@@ -56,6 +56,7 @@ PARAMETERS = {
         "include_optional": FLAG,
         "user_ids": IDS,
         "root_block": TEXT,
+        "cursor": TEXT,
         "page": PAGE,
         "page_size": ANY,
         "nonsense": ANY,
@@ -257,6 +258,7 @@ FIELDS = {
     "requested_fields": _statuses(400, null=200, list=200, empty=200),
     "include_optional": _statuses(400, null=200, true=200, empty=200),
     "user_ids": _statuses(400, null=200, list=200, numbers=200, huge_numbers=200),
+    "cursor": _statuses(200),
     "page": _statuses(200),
     "page_size": _statuses(200),
 }

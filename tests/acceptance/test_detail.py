@@ -868,6 +868,22 @@ def test_a_page_has_at_most_ten_thousand_learners(course: Any, staff: Any) -> No
     assert len(ask(staff, answer["pagination"]["next"])["results"]) == 1
 
 
+@pytest.mark.parametrize("size", [1, 2, 7, 11, 12, 22, 23, 24])
+@pytest.mark.parametrize("people", [1, 22, 23])
+def test_the_pages_together_hold_everybody_once(crowd: list[str], staff: Any, people: int, size: int) -> None:
+    # Those of the second half are read from the end.
+    Enrollment.objects.filter(user__username__in=crowd[people:]).update(is_active=False)
+    numbers = range(1, -(-people // size) + 1)
+
+    answers = [ask(staff, DETAIL, {"page": number, "page_size": size}) for number in numbers]
+
+    names = [usernames(answer) for answer in answers]
+    assert names == [crowd[:people][start : start + size] for start in range(0, people, size)]
+    assert {answer["pagination"]["count"] for answer in answers} == {people}
+    assert usernames(ask(staff, DETAIL, {"page": "last", "page_size": size})) == names[-1]
+    ask(staff, DETAIL, {"page": len(numbers) + 1, "page_size": size}, status=404)
+
+
 @pytest.mark.parametrize("number", ["4", "0", "-1", "abc", "99999999999999999999"])
 def test_a_page_that_is_not_there_is_not_found(crowd: list[str], staff: Any, number: str) -> None:
     ask(staff, DETAIL, {"page": number}, status=404)

@@ -16,6 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
+from rest_framework.serializers import BaseSerializer
 
 from completion_aggregator.models import BlockAggregate, CourseAggregate, StaleCompletion
 from completion_aggregator.models import Course as AggregatedCourse
@@ -186,6 +187,21 @@ def test_five_hundred_learners_cost_what_ten_cost(client: Client, learner: Any, 
     assert len(cold) == len(without_mean) + 1, report("cold", cold)
 
 
+@pytest.mark.parametrize("number", [1, 12, 25])
+def test_names_are_read_for_the_page_alone(client: Client, course: Any, staff: Any, number: int) -> None:
+    enroll_many(50, "u")
+    with_password(client, staff)
+    query = {"page": number, "page_size": 2}
+
+    queries = queries_of(client, DETAIL, query)
+
+    walked = [sql for sql in queries if "sample_lms_enrollment" in sql]
+    assert len(walked) == 2, report("count and page", queries)
+    # Both come from an index of the enrollments alone, the second half of the pages from its end.
+    assert not any("auth_user" in sql for sql in walked)
+    assert ("DESC" in walked[1]) == (number > 13)
+
+
 def test_no_model_instance_is_made_of_what_is_stored(client: Client, staff: Any, course: Any) -> None:
     users = [EnrollmentFactory().user for _ in range(20)]
     complete(users[0], "html/h1")
@@ -196,15 +212,40 @@ def test_no_model_instance_is_made_of_what_is_stored(client: Client, staff: Any,
     def note(sender: type, **kwargs: Any) -> None:
         made.append(sender)
 
-    for model in (BlockAggregate, CourseAggregate, StaleCompletion):
+    models = (BlockAggregate, CourseAggregate, StaleCompletion, Enrollment)
+    for model in models:
         post_init.connect(note, sender=model)
     try:
-        queries_of(client, DETAIL, {"requested_fields": EVERYTHING, "include_optional": "true"})
+        for how in ({}, {"cursor": ""}):
+            queries_of(client, DETAIL, {"requested_fields": EVERYTHING, "include_optional": "true"} | how)
     finally:
-        for model in (BlockAggregate, CourseAggregate, StaleCompletion):
+        for model in models:
             post_init.disconnect(note, sender=model)
 
     assert made == []
+
+
+def test_blocks_are_no_objects_of_serializers(
+    client: Client, staff: Any, course: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enroll_many(20, "u")
+    aggregate_stale()
+    with_password(client, staff)
+    made: list[Any] = []
+    make = BaseSerializer.__init__
+
+    def note(self: Any, *args: Any, **kwargs: Any) -> None:
+        made.append(self)
+        make(self, *args, **kwargs)
+
+    monkeypatch.setattr(BaseSerializer, "__init__", note)
+    counts = []
+    for size in (1, 20):
+        made.clear()
+        queries_of(client, DETAIL, {"requested_fields": EVERYTHING, "page_size": size})
+        counts.append(len(made))
+
+    assert counts == [2, 2], "one for the list, one for whatever is in it"
 
 
 # --- stats ----------------------------------------------------------------------------------------------------------

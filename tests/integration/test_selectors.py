@@ -19,6 +19,7 @@ from completion_aggregator.models import BlockAggregate, CourseAggregate, StaleC
 from completion_aggregator.selectors import (
     CourseCompletion,
     Learner,
+    completions,
     get_course_completion,
     get_course_completions,
     get_learner_completions,
@@ -343,6 +344,52 @@ def test_everybody_is_told_as_stored_in_the_order_asked_for(course: Any) -> None
             blocks={"chapter": [(key("chapter/c1"), Tally(0.0, 4)), second]},
         ),
     ]
+
+
+@pytest.mark.parametrize("max_pairs", [1, 30_000])
+@pytest.mark.parametrize("root", [None, "chapter/c1"])
+def test_large_pages_are_read_like_small_ones(
+    course: Any, monkeypatch: pytest.MonkeyPatch, max_pairs: int, root: str | None
+) -> None:
+    users = [EnrollmentFactory().user for _ in range(3)]
+    complete(users[1], "html/h1", "html/h4")
+    aggregate_stale()
+    monkeypatch.setattr(completions, "MAX_PAIRS", max_pairs)
+    types, root_block = ["vertical", "course"], None if root is None else key(root)
+
+    everybody = get_course_completions(
+        COURSE_KEY, [of(user) for user in users], block_types=types, root_block=root_block
+    )
+
+    assert everybody == [
+        get_course_completion(user, COURSE_KEY, block_types=types, root_block=root_block) for user in users
+    ]
+
+
+def test_dates_are_left_out_where_nobody_wants_them(learner: Any) -> None:
+    complete(learner, "html/h1")
+    aggregate_stale()
+
+    with CaptureQueriesContext(connection) as queries:
+        one = get_course_completion(learner, COURSE_KEY, block_types=["chapter"], with_dates=False)
+        (same,) = get_course_completions(COURSE_KEY, [of(learner)], block_types=["chapter"], with_dates=False)
+
+    assert one == same
+    assert one.tally == Tally(1.0, 6)
+    assert one.blocks["chapter"] == [(key("chapter/c1"), Tally(1.0, 4)), (key("chapter/c2"), Tally(0.0, 2))]
+    assert not any("last_modified" in each["sql"] for each in queries)
+
+
+def test_a_page_is_read_at_once_and_made_learner_by_learner(course: Any) -> None:
+    learners = [of(EnrollmentFactory().user) for _ in range(3)]
+    aggregate_stale()
+
+    found = completions.iter_course_completions(COURSE_KEY, learners, block_types=["chapter"])
+
+    assert selects(lambda: list(found)) == 0
+    assert list(found) == []
+    with pytest.raises(UnknownBlockError):
+        completions.iter_course_completions(COURSE_KEY, learners, root_block=key("html/nowhere"))
 
 
 @pytest.mark.parametrize("root", [None, "chapter/c1", "html/h1"])

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from completion.models import BlockCompletion
 from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.models import CourseAggregate
@@ -129,7 +131,27 @@ def test_stats_take_one_query(course: Any, django_assert_num_queries: Any) -> No
         get_course_stats(COURSE_KEY, cohort_ids=[1], exclude_roles=["staff"])
 
 
+def test_stats_and_mean_read_no_users(course: Any) -> None:
+    learners(1, 2)
+
+    with CaptureQueriesContext(connection) as queries:
+        get_course_stats(COURSE_KEY)
+        mean()
+
+    assert len(queries) == 2
+    assert not any("auth_user" in each["sql"] for each in queries)
+
+
 # Means
+
+
+def test_where_nobody_has_a_role_the_mean_is_that_of_the_stats(course: Any) -> None:
+    users = learners(6, 3, 1, 0)
+    EnrollmentFactory()
+    Enrollment.objects.filter(user=users[1]).update(is_active=False)
+
+    assert mean() == pytest.approx(get_course_stats(COURSE_KEY).percent)
+    assert mean() == pytest.approx(7 / 6 / 4)
 
 
 def test_the_mean_counts_those_never_aggregated_as_nothing(course: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from completion_aggregator.api.common import CompletionViewMixin, UserEnrollments
+from completion_aggregator.api.common import CompletionCursorPagination, CompletionViewMixin, UserEnrollments
 from completion_aggregator.api.parameters import MAX_ID
 from completion_aggregator.compat import get_lms
 from completion_aggregator.exceptions import InvalidKeyError, NotSupportedByLMSError, UnknownBlockError
@@ -24,11 +24,11 @@ from completion_aggregator.selectors import (
     CourseCompletion,
     Learner,
     get_course_completion,
-    get_course_completions,
     get_course_means,
     get_course_stats,
     get_learner_completions,
 )
+from completion_aggregator.selectors.completions import iter_course_completions
 from completion_aggregator.serializers import (
     EXTRA_FIELDS,
     CourseCompletionSerializer,
@@ -49,8 +49,12 @@ class _CompletionView(CompletionViewMixin, APIView):
             exc = ParseError(_("The request is malformed."))
         return super().handle_exception(exc)
 
-    def respond(self, completions: Sequence[CourseCompletion], requested_fields: Collection[str]) -> Response:
-        course_keys = list(dict.fromkeys(completion.course_key for completion in completions))
+    def respond(
+        self,
+        completions: Iterable[CourseCompletion],
+        course_keys: Sequence[CourseKey],
+        requested_fields: Collection[str],
+    ) -> Response:
         serializer = CourseCompletionSerializer(
             completions,
             many=True,
@@ -79,8 +83,8 @@ class CompletionListView(_CompletionView):
                 raise ParseError(str(error)) from None
         course_keys = self.paginate(enrollments.values_list("course_id", flat=True))
         block_types = [name for name in requested_fields if name not in EXTRA_FIELDS]
-        completions = get_learner_completions(user, course_keys, block_types=block_types)
-        return self.respond(completions, requested_fields)
+        completions = get_learner_completions(user, course_keys, block_types=block_types, with_dates=False)
+        return self.respond(completions, course_keys, requested_fields)
 
 
 class CompletionDetailView(_CompletionView):
@@ -100,6 +104,7 @@ class CompletionDetailView(_CompletionView):
         blocks = {
             "block_types": [name for name in requested_fields if name not in EXTRA_FIELDS],
             "root_block": self._root_block(course_key),
+            "with_dates": False,
         }
         user = self.get_requested_user(course_key)
         try:
@@ -127,7 +132,8 @@ class CompletionDetailView(_CompletionView):
         if not UserEnrollments(user).is_enrolled(course_key):
             raise NotFound(_("The learner is not enrolled in this course."))
         users = self.paginate([user] if user_ids is None or user.pk in user_ids else [])
-        return self.respond([get_course_completion(each, course_key, **blocks) for each in users], requested_fields)
+        completions = [get_course_completion(each, course_key, **blocks) for each in users]
+        return self.respond(completions, [course_key], requested_fields)
 
     def _answer_for_all(
         self,
@@ -139,14 +145,23 @@ class CompletionDetailView(_CompletionView):
         enrollments = UserEnrollments().get_course_enrollments(course_key)
         if user_ids is not None:
             enrollments = enrollments.filter(user_id__in=[each for each in user_ids if 0 < each <= MAX_ID])
-        username = f"user__{get_user_model().USERNAME_FIELD}"
+        if CompletionCursorPagination.cursor_query_param in self.request.query_params:
+            self.paginator = CompletionCursorPagination()
         key_text = ExpressionWrapper(F("course_id"), output_field=CharField())
-        page = self.paginate(enrollments.annotate(key_text=key_text).values_list("user_id", username, "key_text"))
-        if any(row[2] != str(course_key) for row in page):
+        # From an index alone: names are read for the page, not for those before it, too.
+        rows = enrollments.annotate(key_text=key_text).values_list("user_id", "key_text", named=True)
+        page = self.paginate(rows)
+        if {row.key_text for row in page} - {str(course_key)}:
             # Most databases take a key in other letter case for the same; here it is a course without enrollments.
-            page = self.paginate([])
-        learners = [Learner(*row[:2]) for row in page]
-        return self.respond(get_course_completions(course_key, learners, **blocks), requested_fields)
+            page = self.paginate(rows.none())
+        learners = self._learners([row.user_id for row in page])
+        return self.respond(iter_course_completions(course_key, learners, **blocks), [course_key], requested_fields)
+
+    def _learners(self, user_ids: Sequence[int]) -> list[Learner]:
+        users = get_user_model()
+        found = users._default_manager.filter(pk__in=user_ids).values_list("pk", users.USERNAME_FIELD)
+        names = dict(found)
+        return [Learner(user_id, names[user_id]) for user_id in user_ids if user_id in names]
 
 
 class CourseLevelCompletionStatsView(_CompletionView):
