@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The whole suite, the races between processes included, on MariaDB (or MySQL) and on PostgreSQL. A server that cannot be reached is a failure.
-# MARIADB_URL and POSTGRESQL_URL name other servers than those on loopback.
+# The whole suite on MariaDB (or MySQL) and on PostgreSQL, the races between processes and the Celery workers included:
+# these run over Redis and over RabbitMQ. A server that cannot be reached is a failure.
+# MARIADB_URL, POSTGRESQL_URL, REDIS_URL and RABBITMQ_URL name other servers than those on loopback.
 # usage: tests/services.sh PYTHON
 set -euo pipefail
 cd "$(dirname "$0")/.."

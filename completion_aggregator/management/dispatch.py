@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection
 from typing import Any
 
+from celery.exceptions import QueueNotFound
 from django.core.management.base import CommandError, CommandParser
 from kombu.exceptions import OperationalError
 
@@ -54,6 +55,8 @@ def dispatch(
                 send(chunk, options["routing_key"])
             except OperationalError as error:
                 raise CommandError(f"The broker cannot be reached: {error}") from None
+            except QueueNotFound as error:
+                raise CommandError(f"There is no such queue: {error}") from None
         sent += 1
         learners += len(chunk.user_ids)
         advance(len(chunk.user_ids))

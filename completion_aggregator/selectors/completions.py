@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
+from completion_aggregator.compat import get_lms
 from completion_aggregator.engine import CompletionMode, Tally, tally_leaf
 from completion_aggregator.exceptions import CompletionAggregatorError, UnknownBlockError
 from completion_aggregator.models import BlockAggregate, CourseAggregate, CourseBlock, StaleCompletion
@@ -39,6 +40,10 @@ NOTHING = Tally(0.0, 0)
 _Known = tuple[Tally, Mapping[str, tuple[Any, ...]]]
 #: MySQL uses no index at all for more pairs from two lists than fit into `range_optimizer_max_mem_size`: 36,000.
 MAX_PAIRS = 30_000
+
+
+#: How often it is tried to read a learner's courses while nobody changes them.
+MAX_READS = 3
 
 
 class Learner(NamedTuple):
@@ -88,12 +93,20 @@ class _Selection:
                     found[block.block_type].append(block.key)
         return found
 
+    @property
+    def course_block(self) -> str:
+        """Key of the course block; empty where the LMS has no such course."""
+        blocks = self.structure.outline.blocks
+        return blocks[0].key if blocks else ""
+
     @cached_property
     def block_keys(self) -> dict[int, str]:
         """By block id: keys of all blocks that the answer needs; those never met by an aggregation are absent."""
-        keys = [key for of_type in self.wanted.values() for key in of_type]
+        keys = {key for of_type in self.wanted.values() for key in of_type}
         if self.root_block is not None:
-            keys.append(self.root_block)
+            keys.add(self.root_block)
+        if keys:
+            keys.add(self.course_block)
         ids = self.structure.block_ids
         return {ids[key]: key for key in keys if key in ids}
 
@@ -166,11 +179,35 @@ def get_learner_completions(
     """Return how far one learner has come in each of the courses, in their order; see `get_course_completion`.
 
     Cost: 1 query and the LMS's versions, one more with block types or a root block, and one more for structures
-    that are not in memory yet, however many courses are fresh; for each that is stale, its computation.
+    that are not in memory yet, however many courses are fresh; for each that is stale, its computation, and for all of
+    them the LMS's versions once more. All again, where something was published or aggregated meanwhile.
     """
+    for _ in range(MAX_READS):
+        found, is_of_one_moment = _read_learner(
+            user,
+            course_keys,
+            block_types=block_types,
+            root_block=root_block,
+            recalculate_stale=recalculate_stale,
+            columns=_columns(with_dates),
+        )
+        if is_of_one_moment:
+            break
+    return found
+
+
+def _read_learner(
+    user: AbstractBaseUser,
+    course_keys: Sequence[CourseKey],
+    *,
+    block_types: Collection[str],
+    root_block: str | None,
+    recalculate_stale: bool,
+    columns: Sequence[str],
+) -> tuple[list[CourseCompletion], bool]:
+    """Read a learner's completions; also tell whether none has changed while its parts were read."""
     learner = Learner(user.pk, user.get_username())
     now = timezone.now()
-    columns = _columns(with_dates)
     stored = _stored_courses(user.pk, course_keys, columns)
     states = get_course_states(course_keys, {key: course.course for key, course in stored.items()})
     selections = _select(states.values(), block_types, root_block)
@@ -179,13 +216,18 @@ def get_learner_completions(
         for key in course_keys
         if selections[key].leaf or (recalculate_stale and _is_stale(stored.get(str(key)), states[key], now))
     }
+    versions = get_lms().course_versions(list(computed)) if computed else {}
+    is_of_one_moment = all(versions.get(key) == states[key].version for key in computed)
     blocks = _stored_blocks([user.pk], {key: selections[key] for key in course_keys if key not in computed}, columns)
     found = []
     for key in course_keys:
         course = stored[str(key)].tally if str(key) in stored else UNKNOWN
-        known = course, blocks.get(key, {}).get(user.pk, {})
+        of_learner = blocks.get(key, {}).get(user.pk, {})
+        # The course is stored twice, in the row read first and in one of those read last.
+        is_of_one_moment &= of_learner.get(selections[key].course_block, course)[:4] == course[:4]
+        known = course, of_learner
         found.append(selections[key].complete(key, learner, known, computed.get(key, {}).get(user.pk)))
-    return found
+    return found, is_of_one_moment
 
 
 def get_course_completions(

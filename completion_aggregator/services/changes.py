@@ -19,6 +19,7 @@ from completion_aggregator.upsert import MomentText, upsert
 
 _BLOCK_FIELDS = ("user_id", "block_id", "earned", "possible", "optional_earned", "optional_possible", "last_modified")
 _COURSE_VALUES = ("earned", "possible", "percent", "optional_earned", "optional_possible", "last_modified")
+_COURSE_FIELDS = ("user_id", *_COURSE_VALUES, "completed_at")
 #: The values of _BLOCK_FIELDS of one row, the moment as text.
 _Row = tuple[Any, ...]
 #: A learner of whom fewer rows than this can differ has just those read, by key; of anybody else all are read.
@@ -60,9 +61,9 @@ class Changes:
         self.whole: dict[int, list[_Row]] = {}
         #: … or, where no other can differ from what is stored, a few of them.
         self.few: dict[int, list[_Row]] = {}
-        #: Course aggregates that differ, and learners whose does not.
+        #: Everybody's course aggregate, and how many of them differ.
         self.courses: list[tuple[Any, ...]] = []
-        self.unchanged: list[int] = []
+        self.changed_courses = 0
         self._ids: dict[tuple[str, ...], list[int]] = {}
 
     def add(self, view: LearnerView, block_keys: Collection[str | None]) -> None:
@@ -119,11 +120,9 @@ class Changes:
             sums.last_modified[0],
         )
         stored = self.stored[user_id]
-        if stored.computed_at is not None and stored.values == values:
-            self.unchanged.append(user_id)
-        else:
-            completed_at = (stored.completed_at or self.now) if done == 1.0 else None
-            self.courses.append((user_id, *values, completed_at))
+        self.changed_courses += stored.computed_at is None or stored.values != values
+        completed_at = (stored.completed_at or self.now) if done == 1.0 else None
+        self.courses.append((user_id, *values, completed_at))
 
     def save(self) -> tuple[int, int]:
         """Write what differs and delete what is gone; return the number of rows of each."""
@@ -140,21 +139,15 @@ class Changes:
             if user_id in self.whole and (orphans := {row[1] for row in before}.difference(row[1] for row in rows)):
                 gone[frozenset(orphans)].append(user_id)
         upsert(BlockAggregate, _BLOCK_FIELDS, changed, using=using, same={"modified": self.now})
-        self._save_courses(using)
+        # Written even where nothing differs: that it was computed is noted, and a claim ended.
+        same = {"course_id": self.course.id, "computed_at": self.now, "queued_until": None}
+        upsert(CourseAggregate, _COURSE_FIELDS, sorted(self.courses), using=using, same=same)
         # Learners with the same view lose the same blocks: one statement for all of them.
         deleted = sum(
             BlockAggregate.objects.filter(user_id__in=user_ids, block_id__in=block_ids).delete()[0]
             for block_ids, user_ids in gone.items()
         )
-        return len(changed) + len(self.courses), deleted
-
-    def _save_courses(self, using: str) -> None:
-        same = {"course_id": self.course.id, "computed_at": self.now, "queued_until": None}
-        fields = ("user_id", *_COURSE_VALUES, "completed_at")
-        upsert(CourseAggregate, fields, sorted(self.courses), using=using, same=same)
-        if self.unchanged:
-            rows = CourseAggregate.objects.filter(course_id=self.course.id, user_id__in=self.unchanged)
-            rows.update(computed_at=self.now, queued_until=None)
+        return len(changed) + self.changed_courses, deleted
 
     def _read_stored(self) -> dict[int, list[_Row]]:
         """Read the stored rows that the computed ones are to be compared with, by user id."""

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from django.db import connections, router, transaction
-from django.db.models import Count, Exists, Max, Min, OuterRef, QuerySet
+from django.db.models import Count, Exists, Min, OuterRef, QuerySet
 from django.utils import timezone
 
 from completion_aggregator.conf import conf
@@ -53,7 +53,7 @@ def claim_stale_chunks(
     A claim lasts until the learner is aggregated, at most for the setting QUEUE_TIMEOUT. Whoever cannot send a
     chunk after all must `release` it.
 
-    Cost: see `find_stale_chunks`; for each chunk 4 short statements more, and one that creates missing rows.
+    Cost: see `find_stale_chunks`; for each chunk 5 short statements more, and one that creates missing rows.
     """
     for chunk in _take_turns(_unclaimed(_due(course_keys)), chunk_size, limit):
         user_ids = _claim(chunk)
@@ -126,10 +126,10 @@ def _unclaimed(markers: QuerySet[StaleCompletion]) -> QuerySet[StaleCompletion]:
 
 
 def _take_turns(due: QuerySet[StaleCompletion], chunk_size: int, limit: int | None) -> Iterator[Chunk]:
-    courses = due.values("course_key").annotate(oldest=Min("id"), newest=Max("id")).order_by("oldest")
+    courses = due.values("course_key").annotate(oldest=Min("id"), learners=Count("user_id", distinct=True))
     walks = deque(
-        _walk(due.filter(course_key=key, id__lte=newest), key, chunk_size)
-        for key, newest in list(courses.values_list("course_key", "newest"))
+        _walk(due.filter(course_key=key), key, chunk_size, learners)
+        for key, learners in list(courses.order_by("oldest").values_list("course_key", "learners"))
     )
     left = limit
     while walks and left != 0:
@@ -143,14 +143,20 @@ def _take_turns(due: QuerySet[StaleCompletion], chunk_size: int, limit: int | No
         walks.append(walk)
 
 
-def _walk(due: QuerySet[StaleCompletion], course_key: str, chunk_size: int) -> Iterator[Chunk]:
-    """Go through the learners of one course, the longest waiting first, as it is when each chunk is asked for."""
+def _walk(due: QuerySet[StaleCompletion], course_key: str, chunk_size: int, learners: int) -> Iterator[Chunk]:
+    """Go through the learners of one course, the longest waiting first, as it is when each chunk is asked for.
+
+    Args:
+        learners: how many there are at the beginning; no more are given, or it might never end. It is not the newest
+            marker that ends it: that everybody is marked again, when a new version is met, must not.
+    """
     older = due.filter(user_id=OuterRef("user_id"), id__lt=OuterRef("id"))
     oldest: Any = due.filter(~Exists(older)).order_by("id").values_list("id", "user_id")
     last = 0
-    while markers := list(oldest.filter(id__gt=last)[:chunk_size]):
+    while learners and (markers := list(oldest.filter(id__gt=last)[: min(chunk_size, learners)])):
         yield Chunk(course_key, [user_id for _, user_id in markers])
         last = markers[-1][0]
+        learners -= len(markers)
 
 
 def _claim(chunk: Chunk) -> list[int]:
@@ -160,7 +166,9 @@ def _claim(chunk: Chunk) -> list[int]:
     now = timezone.now()
     with transaction.atomic():
         free = select_and_lock(course.id, chunk.user_ids).exclude(queued_until__gt=now)
-        user_ids = list(free.values_list("user_id", flat=True))
+        # Under the lock: whoever was aggregated since the chunk was found would keep the claim for nothing.
+        markers = StaleCompletion.objects.of(chunk.course_key, list(free.values_list("user_id", flat=True)))
+        user_ids = sorted(set(markers.values_list("user_id", flat=True)))
         rows = CourseAggregate.objects.filter(course_id=course.id, user_id__in=user_ids)
         rows.update(queued_until=now + timedelta(seconds=conf.QUEUE_TIMEOUT))
     return user_ids

@@ -18,7 +18,7 @@ from opaque_keys.edx.keys import CourseKey
 from completion_aggregator.compat import get_lms
 from completion_aggregator.models import Course, CourseAggregate, StaleCompletion
 from completion_aggregator.selectors.stats import forget_means
-from completion_aggregator.upsert import insert_select
+from completion_aggregator.upsert import delete, insert_select
 from completion_aggregator.utils import parse_course_key
 
 #: Ids in one statement.
@@ -72,7 +72,7 @@ def mark_course(course_key: CourseKey) -> int:
 def delete_markers(ids: Sequence[int]) -> None:
     """Delete markers, in order of id, so that two who delete never wait for each other crosswise."""
     for batch in in_batches(sorted(ids)):
-        StaleCompletion.objects.filter(id__in=batch).delete()
+        delete(StaleCompletion, batch, using=router.db_for_write(StaleCompletion))
 
 
 def in_batches(ids: Sequence[int]) -> Iterator[Sequence[int]]:

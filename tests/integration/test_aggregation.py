@@ -488,13 +488,6 @@ def test_chunks_may_be_of_some_courses_only(course: Any) -> None:
     assert list(find_stale_chunks(course_keys=[])) == []
 
 
-def test_finding_work_takes_a_query_for_each_chunk(course: Any, django_assert_num_queries: Any) -> None:
-    mark_learners(COURSE_KEY, [UserFactory().pk for _ in range(6)])
-
-    with django_assert_num_queries(1 + 3 + 1):
-        list(find_stale_chunks(chunk_size=2))
-
-
 def test_nothing_to_do_is_nothing_done(learner: Any) -> None:
     aggregate_stale()
 

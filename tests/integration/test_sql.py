@@ -30,7 +30,7 @@ PACKAGE = Path(completion_aggregator.__file__).parent
 #: Functions of the databases that the parser takes for somebody's own.
 KNOWN = {"values", "unnest"}
 #: The statements of upsert.py; on SQLite, Django writes the like of one of them.
-OWN = re.compile(r"INSERT INTO \S+ \([^)]*\) (SELECT|VALUES \(.* ON CONFLICT )", re.DOTALL)
+OWN = re.compile(r"DELETE doomed|INSERT INTO \S+ \([^)]*\) (SELECT|VALUES \(.* ON CONFLICT )", re.DOTALL)
 RAW = re.compile(r"\.cursor\(|RawSQL|\.raw\(|\.extra\(")
 
 

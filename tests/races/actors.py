@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from multiprocessing.synchronize import Event
+from mmap import mmap
+from multiprocessing.synchronize import Event, Semaphore
+from pathlib import Path
 from typing import Any
 
 Actor = Callable[[Event, int], None]
+#: When something began and when it was over, in seconds of a clock that all processes share; and with whom.
+Span = tuple[float, float, list[int]]
+#: By the name of a version, by user id, by block key: earned and possible.
+Truth = dict[str, dict[int, dict[str, tuple[float, float]]]]
 
 
-def start(actor: Actor, database: str, until: Event, seed: int) -> None:
-    """Connect this process to the database of the test, then act."""
+def start(actor: Actor, database: str, ready: Semaphore, until: Event, seed: int) -> None:
+    """Connect this process to the database of the test, say so, then act."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     import django
     from django.conf import settings
 
     settings.DATABASES["default"]["NAME"] = database
     django.setup()
+    ready.release()
     actor(until, seed)
 
 
@@ -30,6 +39,80 @@ def work(until: Event, seed: int) -> None:
 
     while not until.is_set():
         aggregate_stale(chunk_size=5)
+
+
+def work_and_die(until: Event, seed: int, *, kills: int, tally: str) -> None:
+    """Have a worker killed so many times, after a random part of a chunk; write down how many had one in hand.
+
+    The workers are forked: none spends the time of its life with starting.
+    """
+    dice = random.Random(seed)  # noqa: S311
+    is_busy = mmap(-1, 1)
+    hits = 0
+    for _ in range(kills):
+        is_busy[0] = 0
+        worker = os.fork()
+        if not worker:
+            _work_in_sight(is_busy)
+        while not is_busy[0] and not os.waitpid(worker, os.WNOHANG)[0]:
+            time.sleep(0.001)
+        time.sleep(dice.random() * 0.05)
+        hits += is_busy[0]
+        os.kill(worker, signal.SIGKILL)
+        _, status = os.waitpid(worker, 0)
+        assert os.WTERMSIG(status) == signal.SIGKILL
+    Path(tally).write_text(str(hits))
+
+
+def _work_in_sight(is_busy: mmap) -> None:
+    """Aggregate for ever, and show when there is a chunk in hand; a worker that fails ends by itself."""
+    from completion_aggregator.services import aggregate_chunk, find_stale_chunks
+
+    try:
+        while True:
+            for chunk in find_stale_chunks(chunk_size=5):
+                is_busy[0] = 1
+                aggregate_chunk(chunk)
+                is_busy[0] = 0
+    finally:
+        os._exit(1)
+
+
+def schedule(until: Event, seed: int, *, log: str) -> None:
+    """Claim whoever is stale, and aggregate them a little later; write down when each of both was."""
+    from completion_aggregator.services import aggregate_chunk, claim_stale_chunks
+
+    dice = random.Random(seed)  # noqa: S311
+    claims: list[Span] = []
+    done: list[Span] = []
+    while not until.is_set():
+        began = time.monotonic()
+        for chunk in claim_stale_chunks(chunk_size=5):
+            claims.append((began, time.monotonic(), chunk.user_ids))
+            time.sleep(dice.random() * 0.03)
+            began = time.monotonic()
+            aggregate_chunk(chunk)
+            done.append((began, time.monotonic(), chunk.user_ids))
+            began = time.monotonic()
+    Path(log).write_text(json.dumps({"claims": claims, "done": done}))
+
+
+def work_and_tell(until: Event, seed: int, *, log: str) -> None:
+    """Aggregate whoever is stale, claimed or not; write down when."""
+    from completion_aggregator.services import aggregation
+
+    done: list[Span] = []
+    aggregate_chunk = aggregation.aggregate_chunk
+
+    def aggregate_and_tell(chunk: Any) -> Any:
+        began = time.monotonic()
+        report = aggregate_chunk(chunk)
+        done.append((began, time.monotonic(), chunk.user_ids))
+        return report
+
+    aggregation.aggregate_chunk = aggregate_and_tell
+    work(until, seed)
+    Path(log).write_text(json.dumps({"claims": [], "done": done}))
 
 
 def learn(until: Event, seed: int) -> None:
@@ -70,3 +153,79 @@ def publish(until: Event, seed: int) -> None:
             for place, block in enumerate(SMALL_COURSE)
         ]
         publish_course(blocks)
+
+
+def versions() -> dict[str, list[Any]]:
+    """Return three versions of the small course: as it is, with a section hidden and a unit optional, and with more."""
+    from tests.factories import SMALL_COURSE, block, key
+
+    hidden, optional, parent = key("sequential/s2"), key("vertical/v2"), key("sequential/s3")
+    less = [
+        replace(each, staff_only=each.key == hidden, optional=each.key == optional or each.optional)
+        for each in SMALL_COURSE
+    ]
+    more = [
+        replace(each, children=(*each.children, key("vertical/v5"))) if each.key == parent else each
+        for each in SMALL_COURSE
+    ]
+    return {"first": [*SMALL_COURSE], "less": less, "more": [*more, block("vertical/v5", "html/h5"), block("html/h5")]}
+
+
+def publish_in_turns(until: Event, seed: int) -> None:
+    """Publish one version after the other."""
+    from tests.factories import publish_course
+
+    while True:
+        for blocks in versions().values():
+            if until.wait(0.1):
+                return
+            publish_course(blocks)
+
+
+def read(until: Event, seed: int, *, truth: Truth) -> None:
+    """Ask for the own completion, as each learner, by each way; every answer must be that of one of the versions."""
+    from django.contrib.auth import get_user_model
+    from django.test import Client
+
+    from tests.factories import COURSE_KEY, key
+
+    paths = [f"/api/completion/v1/course/{COURSE_KEY}/", "/api/completion/v1/course/"]
+    clients = {user: Client() for user in get_user_model().objects.filter(is_staff=False)}
+    for user, client in clients.items():
+        client.force_login(user)
+    dice = random.Random(seed)  # noqa: S311
+    while not until.is_set():
+        user, path = dice.choice([*clients]), dice.choice(paths)
+        query = {"username": user.username, "requested_fields": "chapter,sequential,vertical"}
+        response = clients[user].get(path, query)
+        assert response.status_code == 200, response.content
+        (result,) = response.json()["results"]
+        answer = _by_key(result, key("course/course"))
+        possible = [of_users[user.pk] for of_users in truth.values()]
+        assert answer in possible, f"{path} of {user.pk}: {answer}, but not one of {possible}"
+
+
+def read_everybody(until: Event, seed: int) -> None:
+    """Ask for everybody's completion, as staff; what is stored of each may be of another version, but is possible."""
+    from django.contrib.auth import get_user_model
+    from django.test import Client
+
+    from tests.factories import COURSE_KEY, key
+
+    client = Client()
+    client.force_login(get_user_model().objects.get(is_staff=True))
+    path = f"/api/completion/v1/course/{COURSE_KEY}/"
+    while not until.is_set():
+        response = client.get(path, {"requested_fields": "chapter,sequential,vertical,mean", "page_size": 100})
+        assert response.status_code == 200, response.content
+        for result in response.json()["results"]:
+            for earned, possible in _by_key(result, key("course/course")).values():
+                # Of somebody who was not aggregated yet, it is not known how much there is to do.
+                assert (possible is None and not earned) or 0 <= earned <= possible, result
+
+
+def _by_key(result: dict[str, Any], course_block: str) -> dict[str, tuple[float, Any]]:
+    """Return what an answer tells of the course and of its blocks: earned and possible, by block key."""
+    nested = [each for name in ("chapter", "sequential", "vertical") for each in result.get(name, ())]
+    found = {each["block_key"]: each["completion"] for each in nested} | {course_block: result["completion"]}
+    return {key: (values["earned"], values["possible"]) for key, values in found.items()}

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
-import signal
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
 
-from completion_aggregator.models import BlockAggregate, StaleCompletion
-from completion_aggregator.services import aggregate_stale
-from tests.factories import COURSE_KEY, EnrollmentFactory, complete, publish_course
+from completion_aggregator.models import BlockAggregate, CourseAggregate, StaleCompletion
+from completion_aggregator.services import aggregate_stale, mark_course
+from tests.factories import COURSE_KEY, EnrollmentFactory, UserFactory, complete, publish_course
 from tests.races import actors
-from tests.truth import assert_stored_is_computed
+from tests.truth import assert_stored_is_computed, computed
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
-SECONDS = float(os.environ.get("RACE_SECONDS", "8"))
-KILLS = int(os.environ.get("RACE_KILLS", "30"))
+SECONDS = float(os.environ.get("RACE_SECONDS", "6"))
+KILLS = int(os.environ.get("RACE_KILLS", "100"))
 spawn = multiprocessing.get_context("spawn")
 
 
@@ -37,12 +41,16 @@ def learners() -> list[Any]:
 @contextmanager
 def running(*cast: actors.Actor) -> Iterator[list[Any]]:
     """Let the actors run in processes of their own; afterwards each must have ended by itself, without an error."""
-    until = spawn.Event()
+    ready, until = spawn.Semaphore(0), spawn.Event()
     name = connection.settings_dict["NAME"]
-    processes = [spawn.Process(target=actors.start, args=(actor, name, until, seed)) for seed, actor in enumerate(cast)]
+    processes = [
+        spawn.Process(target=actors.start, args=(actor, name, ready, until, seed)) for seed, actor in enumerate(cast)
+    ]
     for process in processes:
         process.start()
     try:
+        # They take seconds to start: the race begins when all are there.
+        assert all(ready.acquire(timeout=60) for _ in processes)
         yield processes
     finally:
         until.set()
@@ -52,6 +60,8 @@ def running(*cast: actors.Actor) -> Iterator[list[Any]]:
 
 
 def assert_all_is_right() -> None:
+    # The first may meet a new version of the course, and mark those who were not stale.
+    aggregate_stale()
     aggregate_stale()
     assert list(StaleCompletion.objects.values_list("last_error", flat=True)) == []
     assert BlockAggregate.objects.exists()
@@ -72,17 +82,66 @@ def test_the_course_is_published_while_learners_work_and_workers_aggregate(learn
     assert_all_is_right()
 
 
-def test_workers_are_killed_in_the_middle_of_their_work(learners: list[Any]) -> None:
-    with running(actors.learn, actors.publish):
-        name = connection.settings_dict["NAME"]
-        for kill in range(KILLS):
-            worker = spawn.Process(target=actors.start, args=(actors.work, name, spawn.Event(), kill))
-            worker.start()
-            # It takes about a second to start; some are killed at their first statement, some later.
-            time.sleep(0.8 + (kill % 10) / 10)
-            assert worker.pid is not None
-            os.kill(worker.pid, signal.SIGKILL)
-            worker.join()
+def test_workers_are_killed_in_the_middle_of_their_work(learners: list[Any], tmp_path: Path) -> None:
+    tallies = [tmp_path / "one", tmp_path / "other"]
+    killers = [partial(actors.work_and_die, kills=KILLS // 2, tally=str(tally)) for tally in tallies]
+    with running(actors.learn, actors.publish), running(*killers) as processes:
+        for process in processes:
+            process.join(timeout=120)
+
+    # Most of them had a chunk in hand.
+    assert sum(int(tally.read_text()) for tally in tallies) > KILLS // 2
+    assert_all_is_right()
+
+
+@pytest.mark.parametrize("others", [(), (actors.work_and_tell, actors.work_and_tell)], ids=["alone", "and others"])
+def test_two_schedulers_at_once_claim_nobody_twice(learners: list[Any], tmp_path: Path, others: Any) -> None:
+    cast = [
+        partial(actor, log=str(tmp_path / str(place)))
+        for place, actor in enumerate((actors.schedule, actors.schedule, *others))
+    ]
+    with running(*cast, actors.learn, actors.publish):
+        time.sleep(SECONDS)
+
+    logs = [json.loads((tmp_path / str(place)).read_text()) for place in range(len(cast))]
+    claims, done = (of_each_learner(logs, what) for what in ("claims", "done"))
+    assert len(claims) > len(learners) // 4
+    for user_id, spans in claims.items():
+        for (first, _), (_, second) in pairwise(spans):
+            # The second claim is right if the first may have ended before it: with an aggregation in between.
+            assert any(began < second and ended > first for began, ended in done[user_id])
+    # A claim never outlives the work.
+    stale = StaleCompletion.objects.values("user_id")
+    assert not CourseAggregate.objects.exclude(queued_until=None).exclude(user_id__in=stale).exists()
+    assert_all_is_right()
+    assert not CourseAggregate.objects.exclude(queued_until=None).exists()
+
+
+def of_each_learner(logs: list[Any], what: str) -> dict[int, list[tuple[float, float]]]:
+    """Return when something was done with each learner, in order."""
+    found: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    for began, ended, user_ids in sorted(span for log in logs for span in log[what]):
+        for user_id in user_ids:
+            found[user_id].append((began, ended))
+    return found
+
+
+def test_the_structure_changes_while_it_is_read(learners: list[Any]) -> None:
+    UserFactory(is_staff=True)
+    for place, learner in enumerate(learners):
+        complete(learner, *["html/h1", "problem/p1", "html/h3", "video/m1"][: place % 5])
+    truth: actors.Truth = {}
+    for name, blocks in actors.versions().items():
+        publish_course(blocks)
+        truth[name] = {
+            user_id: {key: (values[0], values[1]) for key, values in rows.items()}
+            for user_id, rows in computed(COURSE_KEY).items()
+        }
+    assert len({json.dumps(of_users) for of_users in truth.values()}) == len(truth)
+    reader = partial(actors.read, truth=truth)
+
+    with running(reader, reader, actors.read_everybody, actors.publish_in_turns, actors.work):
+        time.sleep(SECONDS)
 
     assert_all_is_right()
 
@@ -122,6 +181,37 @@ def test_a_completion_that_is_committed_late_is_counted(learners: list[Any]) -> 
     assert BlockAggregate.objects.get(user=learners[0], block__block_type="course").earned == 2.0
 
 
+def test_a_marker_that_is_committed_late_survives_a_publication(learners: list[Any]) -> None:
+    """Somebody enrolls in a long transaction: the marker has a lower id than those of the publication meanwhile."""
+    written, may_commit = threading.Event(), threading.Event()
+
+    def enroll() -> None:
+        with transaction.atomic():
+            EnrollmentFactory(user=newcomer)
+            written.set()
+            may_commit.wait(30)
+
+    newcomer = UserFactory()
+    newest = StaleCompletion.objects.latest("id").pk
+    late = in_thread(enroll)
+    assert written.wait(30)
+    # The publication does not see the newcomer, removes the markers that it replaces, and waits for nobody.
+    publication = in_thread(lambda: mark_course(COURSE_KEY))
+    publication.join(timeout=20)
+    assert not publication.is_alive()
+    new = StaleCompletion.objects.filter(id__gt=newest)
+    assert new.count() == len(learners)
+    lowest = new.earliest("id").pk
+    may_commit.set()
+    late.join()
+
+    marker = StaleCompletion.objects.get(user=newcomer)
+    assert marker.pk < lowest
+    assert StaleCompletion.objects.count() == len(learners) + 1
+    assert_all_is_right()
+    assert BlockAggregate.objects.filter(user=newcomer).exists()
+
+
 def test_a_worker_leaves_a_learner_alone_whom_another_one_has(learners: list[Any]) -> None:
     aggregate_stale()
     complete(learners[0], "html/h1")
@@ -129,8 +219,6 @@ def test_a_worker_leaves_a_learner_alone_whom_another_one_has(learners: list[Any
     locked, may_commit = threading.Event(), threading.Event()
 
     def hold() -> None:
-        from completion_aggregator.models import CourseAggregate
-
         with transaction.atomic():
             list(CourseAggregate.objects.select_for_update().filter(user=learners[0]))
             locked.set()
