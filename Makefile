@@ -41,7 +41,7 @@ quality: $(VENV)/quality.stamp
 docs: $(VENV)/docs.stamp
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
-bench: $(VENV)/test.stamp
+bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks
 
 upgrade:

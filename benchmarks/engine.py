@@ -8,11 +8,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from benchmarks.course import SHAPE, TYPES
 from completion_aggregator.engine import Block, Completion, CompletionMode, CourseTree, affected, roll_up
 
-#: Chapters, sections in each, units in each, blocks in each: 261 aggregators and 1,000 blocks to complete.
-SHAPE = (10, 5, 4, 5)
-TYPES = ("course", "chapter", "sequential", "vertical", "html")
 COMPLETIONS = 200
 ROUNDS = 500
 

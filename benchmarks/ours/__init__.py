@@ -1,0 +1,1 @@
+"""The measuring process of this package, in the sample LMS."""
