@@ -11,7 +11,7 @@ help:
 	@echo "make demo [PORT=8123]  a small LMS with a course and 300 learners, on 127.0.0.1"
 	@echo "make demo-reset        throw the demo's data away"
 	@echo "make test              the whole suite that needs no server"
-	@echo "make test-services     the same on MariaDB and PostgreSQL"
+	@echo "make test-services     the same on MariaDB and PostgreSQL, with workers over Redis and RabbitMQ"
 	@echo "make quality           lint, types, layers, audit, migrations, packaging"
 	@echo "make docs              the documentation, as HTML"
 	@echo "make bench             the benchmarks"
