@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from completion_aggregator.models import Course, StaleCompletion
+from completion_aggregator.models import AggregatedChunk, Course, StaleCompletion
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic at run time
@@ -38,3 +38,11 @@ class StaleCompletionAdmin(ReadOnlyAdmin):
 
     list_display = ("course_key", "user_id", "block_key", "created", "attempts", "not_before", "last_error")
     search_fields = ("course_key",)
+
+
+@admin.register(AggregatedChunk)
+class AggregatedChunkAdmin(ReadOnlyAdmin):
+    """What was aggregated lately, newest first."""
+
+    list_display = ("finished_at", "seconds", "learners", "written", "deleted", "resolved", "failed", "skipped")
+    ordering = ("-finished_at",)

@@ -39,7 +39,18 @@ def test_open_markers_say_why_they_failed(admin: Client, learner: Any) -> None:
     assert "CourseNotFoundError: gone" in listed
 
 
-@pytest.mark.parametrize("model", ["course", "stalecompletion"])
+def test_aggregated_chunks_are_listed_newest_first(admin: Client, learner: Any) -> None:
+    aggregate_stale()
+    complete(learner, "html/h1")
+    aggregate_stale()
+
+    listed = admin.get(f"{ADMIN}/aggregatedchunk/").context["cl"].result_list
+
+    # All of the learner's rows, then those above one block.
+    assert [chunk.written for chunk in listed] == [5, 11]
+
+
+@pytest.mark.parametrize("model", ["course", "stalecompletion", "aggregatedchunk"])
 def test_nothing_is_added_by_hand(admin: Client, model: str) -> None:
     assert admin.get(f"{ADMIN}/{model}/add/").status_code == 403
 
