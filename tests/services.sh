@@ -1,14 +1,34 @@
 #!/usr/bin/env bash
-# The whole suite on MariaDB (or MySQL) and on PostgreSQL, the races between processes and the Celery workers included:
-# these run over Redis and over RabbitMQ. A server that cannot be reached is a failure.
+# The whole suite on MariaDB (or MySQL) and on PostgreSQL; then, on one after the other, the races between processes and
+# the Celery workers over Redis and over RabbitMQ. A server that cannot be reached is a failure.
 # MARIADB_URL, POSTGRESQL_URL, REDIS_URL and RABBITMQ_URL name other servers than those on loopback.
 # usage: tests/services.sh PYTHON
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=$1
+urls=("${MARIADB_URL:-mysql://root@127.0.0.1:3306/completion_aggregator}"
+      "${POSTGRESQL_URL:-postgres://postgres@127.0.0.1:5432/completion_aggregator}")
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
 
-for url in "${MARIADB_URL:-mysql://root@127.0.0.1:3306/completion_aggregator}" \
-           "${POSTGRESQL_URL:-postgres://postgres@127.0.0.1:5432/completion_aggregator}"; do
+suite() {
+    DATABASE_URL=$1 "$python" -m pytest --quiet -m "$2"
+}
+
+for url in "${urls[@]}"; do
+    suite "$url" "not services" >"$logs/${url%%:*}" 2>&1 &
+done
+failed=0
+for _ in "${urls[@]}"; do
+    wait -n || failed=1
+done
+for url in "${urls[@]}"; do
     echo "== ${url%%:*}"
-    DATABASE_URL=$url "$python" -m pytest --quiet -m "" "${@:2}"
+    cat "$logs/${url%%:*}"
+done
+((failed == 0))
+
+for url in "${urls[@]}"; do
+    echo "== ${url%%:*}: races and workers"
+    suite "$url" "services"
 done

@@ -116,6 +116,8 @@ def test_the_service_runs_until_it_is_interrupted(tmp_path: Path) -> None:
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
+        # A shell has its background jobs ignore interrupts, and they pass it on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert service.stdout is not None
     passes = [service.stdout.readline() for _ in range(3)]
