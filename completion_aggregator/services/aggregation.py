@@ -206,7 +206,7 @@ def _aggregate(course_key: CourseKey, user_ids: list[int]) -> Report:
 def _sync(course_key: CourseKey) -> SyncedCourse:
     try:
         return sync_course(course_key)
-    except (CourseNotFoundError, OperationalError):
+    except (CourseNotFoundError, OperationalError, SoftTimeLimitExceeded):
         raise
     except Exception as error:
         raise CourseUnreadableError(error) from error

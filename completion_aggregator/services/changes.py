@@ -24,6 +24,8 @@ _COURSE_FIELDS = ("user_id", *_COURSE_VALUES, "completed_at")
 _Row = tuple[Any, ...]
 #: A learner of whom fewer rows than this can differ has just those read, by key; of anybody else all are read.
 _FEW = 32
+#: For more keys than this in one statement, MySQL might give its index up (`range_optimizer_max_mem_size`: 8 MB).
+_MAX_KEYS = 20_000
 
 
 class CourseChangedError(CompletionAggregatorError):
@@ -154,15 +156,17 @@ class Changes:
         found: dict[int, list[_Row]] = defaultdict(list)
         # Ids of other courses may lie between this one's; blocks that left the course have theirs still.
         ids = set(CourseBlock.objects.filter(course_id=self.course.id).values_list("id", flat=True))
-        few = self.few if connections[router.db_for_write(BlockAggregate)].vendor == "mysql" else {}
-        users = list(self.whole) if few else [*self.whole, *self.few]
+        keys = [row[:2] for computed in self.few.values() for row in computed]
+        if connections[router.db_for_write(BlockAggregate)].vendor != "mysql" or len(keys) > _MAX_KEYS:
+            # Elsewhere a list of keys takes longer to plan than all of a learner's rows take to read.
+            keys = []
+        users = list(self.whole) if keys else [*self.whole, *self.few]
         fields = (*_BLOCK_FIELDS[:-1], MomentText(_BLOCK_FIELDS[-1]))
         rows = BlockAggregate.objects.values_list(*fields)
         for row in rows.filter(user_id__in=users, block_id__gte=min(ids), block_id__lte=max(ids)):
             if row[1] in ids:
                 found[row[0]].append(row)
-        # Elsewhere a list of keys takes longer to plan than all of a learner's rows take to read.
-        for row in rows.filter(pk__in=[row[:2] for computed in few.values() for row in computed]):
+        for row in rows.filter(pk__in=keys):
             found[row[0]].append(row)
         for user_id, computed in self.few.items():
             touched = {row[1] for row in computed}

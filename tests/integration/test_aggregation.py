@@ -19,6 +19,7 @@ from completion_aggregator.services import (
     aggregate,
     aggregate_chunk,
     aggregate_stale,
+    changes,
     count_stale,
     find_stale_chunks,
     mark_completion,
@@ -43,6 +44,7 @@ from tests.factories import (
     publish_course,
     usage_key,
 )
+from tests.truth import assert_stored_is_computed
 
 pytestmark = pytest.mark.django_db
 
@@ -536,6 +538,17 @@ def test_removing_blocks_takes_as_many_statements_for_forty_learners_as_for_one(
 
     assert one == forty
     assert BlockAggregate.objects.count() == 41 * 8
+
+
+def test_too_many_keys_for_one_statement_are_read_by_learner(course: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    users = [EnrollmentFactory().user for _ in range(3)]
+    aggregate_stale()
+    monkeypatch.setattr(changes, "_MAX_KEYS", 1)
+    for user in users:
+        complete(user, "html/h1")
+
+    assert aggregate_stale() == Report(learners=3, written=15, resolved=3)
+    assert_stored_is_computed(COURSE_KEY)
 
 
 def test_learners_in_any_order_are_aggregated(course: Any) -> None:
