@@ -56,10 +56,6 @@ def chunk(*user_ids: int) -> Chunk:
     return Chunk(str(COURSE_KEY), list(user_ids))
 
 
-def everything(chunks: Any) -> list[Chunk]:
-    return list(chunks)
-
-
 # Turns and ages
 
 
@@ -70,7 +66,7 @@ def test_courses_take_turns_the_longest_waiting_first() -> None:
     mark_learners(first, users)
     mark_learners(second, users[1:])
 
-    assert everything(find_stale_chunks(chunk_size=1)) == [
+    assert list(find_stale_chunks(chunk_size=1)) == [
         Chunk(str(second), users[:1]),
         Chunk(str(first), users[:1]),
         Chunk(str(second), users[1:2]),
@@ -84,7 +80,7 @@ def test_within_a_course_the_oldest_marker_decides(ids: list[int]) -> None:
     for user_id in (ids[3], ids[1], ids[4], ids[1], ids[3]):
         mark_completion(user_id, COURSE_KEY, key("html/h1"))
 
-    assert everything(find_stale_chunks(chunk_size=2)) == [chunk(ids[3], ids[1]), chunk(ids[4])]
+    assert list(find_stale_chunks(chunk_size=2)) == [chunk(ids[3], ids[1]), chunk(ids[4])]
 
 
 def test_a_learner_who_is_marked_all_the_time_does_not_starve_another(ids: list[int]) -> None:
@@ -128,7 +124,7 @@ def test_finding_takes_one_query_for_each_chunk(ids: list[int]) -> None:
     mark_learners(COURSE_KEY, ids)
 
     with CaptureQueriesContext(connection) as queries:
-        assert len(everything(find_stale_chunks(chunk_size=2))) == 3
+        assert len(list(find_stale_chunks(chunk_size=2))) == 3
 
     # The courses, and the chunks.
     assert len(queries) == 1 + 3
@@ -140,11 +136,11 @@ def test_finding_takes_one_query_for_each_chunk(ids: list[int]) -> None:
 def test_nobody_is_claimed_twice(ids: list[int]) -> None:
     mark_learners(COURSE_KEY, ids)
 
-    first = everything(claim_stale_chunks(chunk_size=2))
+    first = list(claim_stale_chunks(chunk_size=2))
     mark_learners(COURSE_KEY, ids[:1])
 
     assert first == [chunk(*ids[:2]), chunk(*ids[2:4]), chunk(ids[4])]
-    assert everything(claim_stale_chunks()) == []
+    assert list(claim_stale_chunks()) == []
     assert (count_stale(), count_stale(unclaimed=True)) == (5, 0)
 
 
@@ -168,7 +164,7 @@ def test_a_claim_ends_when_its_learner_is_aggregated(ids: list[int]) -> None:
 
     # Of the first the values have changed, of the others nothing has.
     assert set(CourseAggregate.objects.values_list("queued_until", flat=True)) == {None}
-    assert everything(claim_stale_chunks()) == [claimed]
+    assert list(claim_stale_chunks()) == [claimed]
 
 
 def complete_by_id(user_id: int) -> None:
@@ -182,15 +178,15 @@ def test_a_claim_ends_when_its_learner_fails(ids: list[int], settings: Any) -> N
     (claimed,) = claim_stale_chunks()
 
     assert aggregate_chunk(claimed).failed == 2
-    assert everything(claim_stale_chunks()) == [claimed]
+    assert list(claim_stale_chunks()) == [claimed]
 
 
 def test_a_lost_chunk_is_sent_again(ids: list[int]) -> None:
     mark_learners(COURSE_KEY, ids)
-    everything(claim_stale_chunks())
+    list(claim_stale_chunks())
     CourseAggregate.objects.update(queued_until=timezone.now())
 
-    assert everything(claim_stale_chunks()) == [chunk(*ids)]
+    assert list(claim_stale_chunks()) == [chunk(*ids)]
     until = CourseAggregate.objects.values_list("queued_until", flat=True).distinct().get()
     assert timedelta(minutes=59) < until - timezone.now() <= timedelta(hours=1)
 
@@ -201,12 +197,12 @@ def test_a_chunk_that_could_not_be_sent_is_free_again(ids: list[int]) -> None:
 
     release(claimed)
 
-    assert everything(claim_stale_chunks()) == [claimed]
+    assert list(claim_stale_chunks()) == [claimed]
 
 
 def test_work_in_this_process_takes_no_notice_of_claims(ids: list[int]) -> None:
     mark_learners(COURSE_KEY, ids)
-    everything(claim_stale_chunks())
+    list(claim_stale_chunks())
 
     assert aggregate_stale().learners == 5
     assert set(CourseAggregate.objects.values_list("queued_until", flat=True)) == {None}
@@ -216,7 +212,7 @@ def test_learners_never_aggregated_of_an_unknown_course_are_claimed_too(ids: lis
     nowhere = new_course_key()
     mark_learners(nowhere, ids)
 
-    assert everything(claim_stale_chunks(course_keys=[str(nowhere)])) == [Chunk(str(nowhere), ids)]
+    assert list(claim_stale_chunks(course_keys=[str(nowhere)])) == [Chunk(str(nowhere), ids)]
     assert Course.objects.get(course_key=str(nowhere)).version == ""
 
 
@@ -225,7 +221,7 @@ def test_claiming_takes_as_many_statements_for_many_as_for_one(ids: list[int]) -
     for user_ids in (ids[:1], ids[1:]):
         mark_learners(COURSE_KEY, user_ids)
         with CaptureQueriesContext(connection) as queries:
-            everything(claim_stale_chunks())
+            list(claim_stale_chunks())
         counts.append(len(queries))
 
     assert counts[0] == counts[1]
@@ -243,7 +239,7 @@ def test_given_up_learners_are_tried_again_on_demand(ids: list[int], settings: A
     assert count_stale() == 0
 
     assert retry_failed([str(nowhere)]) == 2
-    assert everything(find_stale_chunks()) == [Chunk(str(nowhere), ids[:2])]
+    assert list(find_stale_chunks()) == [Chunk(str(nowhere), ids[:2])]
     assert retry_failed() == 1
     assert retry_failed() == 0
     marker = StaleCompletion.objects.filter(course_key=str(elsewhere)).get()
