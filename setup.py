@@ -36,6 +36,13 @@ setup(
     packages=find_packages(include=["completion_aggregator", "completion_aggregator.*"]),
     package_data={"completion_aggregator": ["py.typed"]},
     install_requires=requirements("base"),
+    entry_points={
+        "lms.djangoapp": ["completion_aggregator = completion_aggregator.apps:CompletionAggregatorConfig"],
+        "cms.djangoapp": ["completion_aggregator = completion_aggregator.apps:CompletionAggregatorConfig"],
+        "openedx.block_structure_transformer": [
+            "completion_aggregator = completion_aggregator.transformers:CompletionAggregatorTransformer"
+        ],
+    },
     extras_require={"mysql": requirements("mysql"), "postgresql": requirements("postgresql")},
     classifiers=[
         "Development Status :: 3 - Alpha",

@@ -72,7 +72,7 @@ class Settings:
     """The settings, by their names without the prefix COMPLETION_AGGREGATOR_."""
 
     LMS = Setting[str](
-        "",
+        "completion_aggregator.lms.openedx.OpenEdX",
         "Dotted path of the adapter class that answers for the LMS (a subclass of completion_aggregator.lms.base.LMS).",
         expects="a dotted path",
         valid=_is_path,
@@ -93,6 +93,14 @@ class Settings:
     AGGREGATE_UNRELEASED_BLOCKS = Setting[bool](
         False,
         "True: blocks whose start date has not come count too.",
+        expects="True or False",
+        valid=_is_bool,
+    )
+    SHARE_STRUCTURE = Setting[bool](
+        True,
+        "True: learners who see the same of a course share its structure. False: the LMS works out for each learner what "
+        "they see, which takes many times longer; for an LMS whose transformers look at more than roles, cohorts and "
+        "enrollment modes. Only for Open edX.",
         expects="True or False",
         valid=_is_bool,
     )

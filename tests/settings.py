@@ -9,3 +9,16 @@ os.environ.setdefault("DATABASE_URL", "sqlite://:memory:")
 from sample_lms.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# Stand-ins of Open edX: tests/stubs/README.rst.
+INSTALLED_APPS += [  # noqa: F405
+    "common.djangoapps.split_modulestore_django",
+    "common.djangoapps.student",
+    "edx_when",
+    "lms.djangoapps.courseware",
+    "oauth2_provider",
+    "openedx.core.djangoapps.content.block_structure",
+    "openedx.core.djangoapps.content.course_overviews",
+    "openedx.core.djangoapps.course_groups",
+    "openedx.core.djangoapps.user_api",
+]

@@ -373,7 +373,7 @@ class LMSContract(ABC):
 
         assert members == sorted(user.pk for user in users)
 
-    @pytest.mark.parametrize("blocks", [DATED, COHORTED, LIBRARY])
+    @pytest.mark.parametrize("blocks", [DATED, COHORTED])
     def test_queries_for_views_do_not_grow_with_the_number_of_learners(
         self, lms: LMS, world: World, blocks: Sequence[Any]
     ) -> None:

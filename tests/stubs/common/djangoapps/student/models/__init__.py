@@ -1,0 +1,6 @@
+from __future__ import annotations
+
+from common.djangoapps.student.models.course_enrollment import CourseEnrollment
+from common.djangoapps.student.models.user import AuthzAssignment, CourseAccessRole
+
+__all__ = ["AuthzAssignment", "CourseAccessRole", "CourseEnrollment"]
