@@ -98,9 +98,9 @@ class Settings:
     )
     SHARE_STRUCTURE = Setting[bool](
         True,
-        "True: learners who see the same of a course share its structure. False: the LMS works out for each learner what "
-        "they see, which takes many times longer; for an LMS whose transformers look at more than roles, cohorts and "
-        "enrollment modes. Only for Open edX.",
+        "True: learners who see the same of a course share its structure. False: the LMS works out for each learner "
+        "what they see, which takes many times longer; for an LMS whose transformers look at more than roles, cohorts "
+        "and enrollment modes. Only for Open edX.",
         expects="True or False",
         valid=_is_bool,
     )

@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.db.models.signals import post_delete, post_save
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.services import mark_course, mark_learners
+from completion_aggregator.services import mark_course, mark_learner_in_org, mark_learners
 from sample_lms.models import CohortMembership, CourseAccessRole, Enrollment, LibrarySelection
 from sample_lms.publishing import course_published
 
@@ -35,8 +35,4 @@ def view_changed(
     if instance.course_id:
         mark_learners(instance.course_id, [instance.user_id])
         return
-    # A role in a whole org.
-    courses = Enrollment.objects.filter(user_id=instance.user_id).values_list("course_id", flat=True)
-    for course_key in courses:
-        if course_key is not None and course_key.org == getattr(instance, "org", None):
-            mark_learners(course_key, [instance.user_id])
+    mark_learner_in_org(instance.user_id, getattr(instance, "org", ""))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from completion_aggregator.services.aggregation import Report, aggregate, aggregate_chunk, aggregate_stale, fail
 from completion_aggregator.services.cleanup import CleanupReport, clean_up
+from completion_aggregator.services.forgetting import forget_course, forget_learner
 from completion_aggregator.services.queue import (
     CHUNK_SIZE,
     Chunk,
@@ -16,7 +17,13 @@ from completion_aggregator.services.queue import (
     release,
     retry_failed,
 )
-from completion_aggregator.services.staleness import mark_completion, mark_course, mark_due_changes, mark_learners
+from completion_aggregator.services.staleness import (
+    mark_completion,
+    mark_course,
+    mark_due_changes,
+    mark_learner_in_org,
+    mark_learners,
+)
 
 __all__ = [
     "CHUNK_SIZE",
@@ -31,9 +38,12 @@ __all__ = [
     "count_stale",
     "fail",
     "find_stale_chunks",
+    "forget_course",
+    "forget_learner",
     "mark_completion",
     "mark_course",
     "mark_due_changes",
+    "mark_learner_in_org",
     "mark_learners",
     "release",
     "retry_failed",

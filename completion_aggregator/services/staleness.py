@@ -43,6 +43,17 @@ def mark_learners(course_key: CourseKey, user_ids: Collection[int]) -> None:
     transaction.on_commit(lambda: forget_means(course_key), robust=True)
 
 
+def mark_learner_in_org(user_id: int, org: str) -> None:
+    """Note that anything may have changed for a learner in each course of an organisation.
+
+    Cost: one query, and one insert for each such course that the learner is enrolled in.
+    """
+    course_keys = get_lms().enrollments().filter(user_id=user_id).values_list("course_id", flat=True)
+    for course_key in course_keys:
+        if course_key.org == org:
+            mark_learners(course_key, [user_id])
+
+
 def mark_course(course_key: CourseKey) -> int:
     """Note that anything may have changed for everybody in a course; return how many learners that is.
 

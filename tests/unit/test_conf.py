@@ -19,6 +19,7 @@ def test_every_setting_has_the_name_of_the_replaced_plugin_or_its_prefix() -> No
         "COMPLETION_AGGREGATOR_BLOCK_TYPES",
         "COMPLETION_AGGREGATOR_ASYNC_AGGREGATION",
         "COMPLETION_AGGREGATOR_AGGREGATE_UNRELEASED_BLOCKS",
+        "COMPLETION_AGGREGATOR_SHARE_STRUCTURE",
         "COMPLETION_AGGREGATOR_AUTHENTICATION_CLASSES",
         "COMPLETION_AGGREGATOR_PAGINATION_CLASS",
         "COMPLETION_AGGREGATOR_MEAN_CACHE_TIMEOUT",
@@ -42,8 +43,8 @@ def test_every_default_is_valid(setting: Setting[Any]) -> None:
     assert setting.valid(setting.default)
 
 
-def test_there_is_no_valid_default_for_the_lms() -> None:
-    assert (Settings.LMS.default, Settings.LMS.valid("")) == ("", False)
+def test_the_lms_is_open_edx_unless_another_is_named() -> None:
+    assert (Settings.LMS.default, Settings.LMS.valid("")) == ("completion_aggregator.lms.openedx.OpenEdX", False)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from xblock.completable import CompletableXBlockMixin, XBlockCompletionMode
 from xblock.core import XBlock
-
 from xmodule.item_bank_block import ItemBankMixin
 
 

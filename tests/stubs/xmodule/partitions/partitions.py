@@ -26,7 +26,7 @@ class UserPartition:
 
     @property
     def scheme(self) -> Any:
-        """The class that knows which group a learner is in; loaded by its entry point in `openedx.user_partition_scheme`."""
+        """The class that knows which group a learner is in; found by its entry point."""
         scheme = ExtensionManager("openedx.user_partition_scheme")[self.scheme_id].plugin
         scheme.name = self.scheme_id
         return scheme

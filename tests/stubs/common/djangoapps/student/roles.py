@@ -38,9 +38,7 @@ class RoleBase:
 
     def add_users(self, *users: Any) -> None:
         for user in users:
-            self._model().objects.get_or_create(
-                user=user, role=self.ROLE, org=self.org, course_id=self._course_id()
-            )
+            self._model().objects.get_or_create(user=user, role=self.ROLE, org=self.org, course_id=self._course_id())
             user.__dict__.pop("_roles", None)
 
     def _model(self) -> Any:

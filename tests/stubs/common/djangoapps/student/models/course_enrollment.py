@@ -36,7 +36,9 @@ class CourseEnrollment(models.Model):
         ordering = ("user", "course")
 
     @classmethod
-    def enroll(cls, user: Any, course_key: Any, mode: str | None = None, check_access: bool = False) -> CourseEnrollment:
+    def enroll(
+        cls, user: Any, course_key: Any, mode: str | None = None, check_access: bool = False
+    ) -> CourseEnrollment:
         enrollment, _ = cls.objects.get_or_create(
             user=user, course_id=course_key, defaults={"mode": mode or "audit", "is_active": False}
         )

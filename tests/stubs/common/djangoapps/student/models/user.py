@@ -12,7 +12,8 @@ from openedx_events.learning.signals import COURSE_ACCESS_ROLE_ADDED, COURSE_ACC
 class AuthzAssignment(models.Model):
     """Stands in for what openedx-authz knows of roles."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_constraint=False)
+    # No way back from the user: the sample LMS has a model of the same name.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_constraint=False, related_name="+")
     org = models.CharField(max_length=64, blank=True)
     course_id = CourseKeyField(max_length=255, blank=True)
     role = models.CharField(max_length=64)
@@ -31,7 +32,8 @@ class NoneToEmptyManager(models.Manager[Any]):
 
 
 class CourseAccessRole(models.Model):
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_constraint=False)
+    # No way back from the user: the sample LMS has a model of the same name.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_constraint=False, related_name="+")
     org = models.CharField(max_length=64, db_index=True, blank=True)
     course_id = CourseKeyField(max_length=255, db_index=True, blank=True)
     role = models.CharField(max_length=64, db_index=True)

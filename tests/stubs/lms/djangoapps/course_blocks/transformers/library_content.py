@@ -44,7 +44,9 @@ class ContentLibraryTransformer(FilteringTransformerMixin, BlockStructureTransfo
                 continue
             children = list(block_structure.get_children(block_key))
             in_bank.update(children)
-            drawn = self._draw(usage_info, block_key, children, block_structure.get_xblock_field(block_key, "max_count"))
+            drawn = self._draw(
+                usage_info, block_key, children, block_structure.get_xblock_field(block_key, "max_count")
+            )
             selected.update(child for child in children if (child.block_type, child.block_id) in drawn)
         return [block_structure.create_removal_filter(lambda key: key in in_bank and key not in selected)]
 

@@ -28,7 +28,8 @@ class CourseCohort(models.Model):
 
 class CohortMembership(models.Model):
     course_user_group = models.ForeignKey(CourseUserGroup, on_delete=models.CASCADE)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_constraint=False)
+    # No way back from the user: the sample LMS has a model of the same name.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_constraint=False, related_name="+")
     course_id = CourseKeyField(max_length=255)
 
     class Meta:

@@ -61,7 +61,7 @@ class BlockStructure:
         yield_descendants_of_unyielded: bool = False,
         start_node: Any = None,
     ) -> Iterator[Any]:
-        """Give parents before their children, siblings in order; a block that is filtered out hides what is below it."""
+        """Give parents before their children, siblings in order; what is filtered out hides what is below it."""
         start = start_node or self.root_block_usage_key
         waiting, done, shown = [start], set(), set()
         while waiting:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from edx_django_utils.plugins import PluginManager
@@ -17,7 +17,7 @@ class TransformerRegistry(PluginManager):
         return set(cls.get_available_plugins().values())
 
     @classmethod
-    @lru_cache(maxsize=None)
+    @cache
     def get_write_version_hash(cls) -> str:
         versions = sorted((each.name(), each.WRITE_VERSION) for each in cls.get_registered_transformers())
         return hashlib.sha1(repr(versions).encode()).hexdigest()

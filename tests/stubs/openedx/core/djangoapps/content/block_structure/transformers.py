@@ -39,7 +39,7 @@ class BlockStructureTransformers:
     @classmethod
     def verify_versions(cls, block_structure: Any) -> None:
         for each in TransformerRegistry.get_registered_transformers():
-            if each.READ_VERSION > block_structure._transformer_version(each):
+            if block_structure._transformer_version(each) < each.READ_VERSION:
                 raise TransformerDataIncompatible(each.name())
 
     def transform(self, block_structure: Any) -> None:

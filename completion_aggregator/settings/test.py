@@ -1,0 +1,7 @@
+"""The settings of the platform's tests: those of production, whether or not there is any YAML."""
+
+from __future__ import annotations
+
+from completion_aggregator.settings.production import plugin_settings
+
+__all__ = ["plugin_settings"]
