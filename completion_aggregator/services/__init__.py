@@ -16,7 +16,13 @@ from completion_aggregator.services.queue import (
     release,
     retry_failed,
 )
-from completion_aggregator.services.staleness import mark_completion, mark_course, mark_due_changes, mark_learners
+from completion_aggregator.services.staleness import (
+    mark_completion,
+    mark_course,
+    mark_due_changes,
+    mark_learners,
+    mark_never_aggregated,
+)
 
 __all__ = [
     "CHUNK_SIZE",
@@ -35,6 +41,7 @@ __all__ = [
     "mark_course",
     "mark_due_changes",
     "mark_learners",
+    "mark_never_aggregated",
     "release",
     "retry_failed",
 ]
