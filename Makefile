@@ -5,13 +5,14 @@ PORT ?= 8000
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo demo-reset test test-services quality docs bench upgrade clean
+.PHONY: help demo demo-reset test test-services test-tutor quality docs bench upgrade clean
 
 help:
 	@echo "make demo [PORT=8123]  a small LMS with a course and 300 learners, on 127.0.0.1"
 	@echo "make demo-reset        throw the demo's data away"
 	@echo "make test              the whole suite that needs no server"
 	@echo "make test-services     the same on MariaDB and PostgreSQL, with workers over Redis and RabbitMQ"
+	@echo "make test-tutor        the Tutor plugin, in each release of Tutor that it is for"
 	@echo "make quality           lint, types, layers, audit, migrations, packaging"
 	@echo "make docs              the documentation, as HTML"
 	@echo "make bench             the benchmarks"
@@ -34,6 +35,9 @@ test: $(VENV)/test.stamp
 
 test-services: $(VENV)/services.stamp
 	./tests/services.sh $(BIN)/python
+
+test-tutor: $(VENV)/quality.stamp
+	./tests/tutor.sh $(BIN)
 
 quality: $(VENV)/quality.stamp
 	./tests/quality.sh $(BIN)

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from kombu.exceptions import OperationalError
 
 from completion_aggregator.management.progress import Advance, require
+from completion_aggregator.management.stopping import Stop
 from completion_aggregator.services import CHUNK_SIZE, Report, aggregate_chunk, claim_stale_chunks, find_stale_chunks
 from completion_aggregator.tasks import send
 
@@ -34,13 +35,19 @@ def check_arguments(options: dict[str, Any]) -> None:
 
 
 def dispatch(
-    options: dict[str, Any], advance: Advance, *, limit: int | None = None, course_keys: Collection[str] | None = None
+    options: dict[str, Any],
+    advance: Advance,
+    *,
+    limit: int | None = None,
+    course_keys: Collection[str] | None = None,
+    stop: Stop | None = None,
 ) -> str:
     """Send whoever is stale to the workers, or aggregate them here; return a line that says what was done.
 
     Args:
         limit: at most so many learners; None: all.
         course_keys: only of these courses; None: of all.
+        stop: looked at after each chunk; None: go on to the end.
     """
     find = find_stale_chunks if options["inline"] else claim_stale_chunks
     report = Report()
@@ -60,6 +67,8 @@ def dispatch(
         sent += 1
         learners += len(chunk.user_ids)
         advance(len(chunk.user_ids))
+        if stop and stop.asked:
+            break
     if options["inline"]:
         return _summary(report)
     return f"sent to the workers: {learners} learners in {sent} chunks"

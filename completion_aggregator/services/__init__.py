@@ -23,6 +23,7 @@ from completion_aggregator.services.staleness import (
     mark_due_changes,
     mark_learner_in_org,
     mark_learners,
+    mark_never_aggregated,
 )
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "mark_due_changes",
     "mark_learner_in_org",
     "mark_learners",
+    "mark_never_aggregated",
     "release",
     "retry_failed",
 ]

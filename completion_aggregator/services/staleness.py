@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import router, transaction
-from django.db.models import CharField, DateTimeField, IntegerField, QuerySet, Value
+from django.db.models import CharField, DateTimeField, Exists, IntegerField, OuterRef, QuerySet, Value
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
@@ -67,17 +67,27 @@ def mark_course(course_key: CourseKey) -> int:
         older = list(StaleCompletion.objects.filter(course_key=key, block_key=None).values_list("id", flat=True))
         enrolled = _markers_of(get_lms().enrollments().filter(course_id=course_key), key, now)
         aggregated = _markers_of(CourseAggregate.objects.filter(course__course_key=key), key, now)
-        marked = insert_select(
-            StaleCompletion,
-            ("user_id", "course_key", "created", "attempts", "last_error"),
-            enrolled.union(aggregated),
-            using=router.db_for_write(StaleCompletion),
-        )
+        marked = _mark(enrolled.union(aggregated))
         # Only once the new ones are there for all to see, and outside of the caller's transaction, so that a
         # publication neither waits for a worker nor fails over one. Markers that stay do no harm.
         transaction.on_commit(lambda: delete_markers(older), robust=True)
         transaction.on_commit(lambda: forget_means(course_key), robust=True)
     return marked
+
+
+def mark_never_aggregated(course_key: CourseKey) -> int:
+    """Mark the active enrollments of a course that were never aggregated; return how many that is.
+
+    For a site that had learners before it had this app: learners note nothing of it, course-wide answers lack them.
+    Those who wait already, or have failed, are not marked again.
+    Cost: one INSERT for however many learners.
+    """
+    key = str(course_key)
+    learner = OuterRef("user_id")
+    aggregated = CourseAggregate.objects.filter(course__course_key=key, user_id=learner).exclude(computed_at=None)
+    waiting = StaleCompletion.objects.filter(course_key=key, user_id=learner)
+    new = get_lms().enrollments().filter(~Exists(aggregated), ~Exists(waiting), course_id=course_key)
+    return _mark(_markers_of(new, key, timezone.now()))
 
 
 def delete_markers(ids: Sequence[int]) -> None:
@@ -116,3 +126,9 @@ def _markers_of(learners: QuerySet[Any], course_key: str, now: datetime) -> Quer
         Value(0, output_field=IntegerField()),
         Value("", output_field=CharField()),
     )
+
+
+def _mark(markers: QuerySet[Any]) -> int:
+    """Insert what `_markers_of` selects; return how many markers that is."""
+    fields = ("user_id", "course_key", "created", "attempts", "last_error")
+    return insert_select(StaleCompletion, fields, markers, using=router.db_for_write(StaleCompletion))

@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,10 @@ import pytest
 from completion.models import BlockCompletion
 from django.core.management import CommandError, call_command
 
+from completion_aggregator.management.dispatch import dispatch
+from completion_aggregator.management.stopping import Stop, stopping
 from completion_aggregator.models import BlockAggregate, CourseAggregate, CourseBlock, StaleCompletion
+from completion_aggregator.services import count_stale
 from sample_lms.olx import OlxBlock
 from tests.factories import (
     COURSE_KEY,
@@ -107,26 +112,122 @@ def test_the_service_shows_a_bar_on_a_terminal(learners: list[Any]) -> None:
     assert "10/10" in out.getvalue()
 
 
-def test_the_service_runs_until_it_is_interrupted(tmp_path: Path) -> None:
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """A function that starts the service, for ever and in its own process, on an empty database."""
     environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
     manage = [sys.executable, "manage.py"]
     subprocess.run([*manage, "migrate", "-v0"], env=environment, check=True)  # noqa: S603
-    service = subprocess.Popen(  # noqa: S603
-        [*manage, "run_aggregator_service", "--inline", "--forever", "--interval", "0.01"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        # A shell has its background jobs ignore interrupts, and they pass it on.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    assert service.stdout is not None
-    passes = [service.stdout.readline() for _ in range(3)]
-    service.send_signal(signal.SIGINT)
-    rest, _ = service.communicate(timeout=60)
+    started = []
 
-    assert all(line.startswith("learners: 0,") for line in passes)
-    assert rest.splitlines()[-1] == "stopped"
-    assert service.returncode == 0
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(  # noqa: S603
+            [*manage, "run_aggregator_service", "--inline", "--forever", *arguments],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # A shell has its background jobs ignore interrupts, and they pass it on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_the_service_passes_for_ever(service: Any) -> None:
+    process = service("--interval", "0.01")
+
+    assert [process.stdout.readline().split(",")[0] for _ in range(3)] == ["learners: 0"] * 3
+    assert process.poll() is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_service_shows_each_pass_at_once_and_ends_when_it_is_asked_to(service: Any, number: signal.Signals) -> None:
+    process = service("--interval", "3600")
+
+    assert process.stdout.readline().startswith("learners: 0,")
+    process.send_signal(number)
+    rest, _ = process.communicate(timeout=60)
+
+    assert (rest, process.returncode) == ("stopped\n", 0)
+
+
+def test_being_asked_to_stop_the_service_ends_with_the_chunk_in_its_hands(learners: list[Any]) -> None:
+    stop = Stop()
+    options = {"batch_size": 4, "delay_between_batches": 0, "routing_key": None, "inline": False}
+
+    def ask(done: int) -> None:
+        stop.asked = True
+
+    assert dispatch(options, ask, stop=stop) == "sent to the workers: 4 learners in 1 chunks"
+    # Whoever was not sent is not claimed either.
+    assert not CourseAggregate.objects.exclude(queued_until=None).exists()
+    assert count_stale(unclaimed=True) == 6
+
+
+def test_the_second_signal_has_its_usual_effect() -> None:
+    with stopping() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_signals_are_as_before_when_the_service_has_ended() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    with stopping():
+        assert signal.getsignal(signal.SIGTERM) != before
+
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_outside_of_the_main_thread_signals_are_left_alone() -> None:
+    asked = []
+
+    def work() -> None:
+        with stopping() as stop:
+            asked.append(stop.asked)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+    assert asked == [False]
+
+
+@pytest.mark.django_db(transaction=True)  # It drops connections between two passes.
+def test_the_service_cleans_up_once_a_day(learners: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter(
+        datetime(2026, 3, day, hour, minute, tzinfo=UTC)
+        for day, hour, minute in [(1, 3, 59), (1, 4, 0), (1, 4, 1), (1, 5, 0), (2, 4, 59)]
+    )
+    passes = 0
+
+    def sleep(stop: Stop, seconds: float) -> None:
+        nonlocal passes
+        passes += 1
+        if passes == 5:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("completion_aggregator.management.commands.run_aggregator_service._now", lambda: next(moments))
+    monkeypatch.setattr(Stop, "sleep", sleep)
+
+    lines = run("run_aggregator_service", inline=True, forever=True, cleanup_hour=4)
+
+    assert [line.split(":")[0] for line in lines if not line.startswith("Stale")] == [
+        "learners",
+        *("deleted", "learners"),
+        "learners",
+        "learners",
+        *("deleted", "learners"),
+        "stopped",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -138,6 +239,9 @@ def test_the_service_runs_until_it_is_interrupted(tmp_path: Path) -> None:
         ({"delay_between_batches": -1.0}, "--delay-between-batches must not be negative."),
         ({"interval": 0.0}, "--interval must be above 0."),
         ({"inline": True, "routing_key": "slow"}, "--inline and --routing-key exclude each other."),
+        ({"forever": True, "cleanup_hour": 24}, "--cleanup-hour must be 0 to 23."),
+        ({"forever": True, "cleanup_hour": -1}, "--cleanup-hour must be 0 to 23."),
+        ({"cleanup_hour": 4}, "--cleanup-hour goes with --forever."),
     ],
 )
 def test_the_service_refuses_senseless_options_in_a_line(options: dict[str, Any], message: str) -> None:
@@ -216,6 +320,29 @@ def test_wrong_and_unknown_courses_are_refused_before_anything_is_done(
 
     assert str(refusal.value) == message
     assert list(StaleCompletion.objects.order_by("pk").values_list("pk", flat=True)) == before
+
+
+def test_whoever_was_never_aggregated_is_marked_once(learners: list[Any]) -> None:
+    run("run_aggregator_service", inline=True)
+    other = new_course_key()
+    publish_course(small_course(other), other)
+    EnrollmentFactory(course_id=other)
+    EnrollmentFactory(course_id=other)
+    EnrollmentFactory(course_id=new_course_key())  # of a course that is gone
+    # As if nobody had been there to note that they enrolled.
+    StaleCompletion.objects.all().delete()
+
+    assert run("mark_never_aggregated") == [f"{other}: 2 learners", "marked: 2 learners"]
+    assert run("mark_never_aggregated") == ["marked: 0 learners"]
+    run("run_aggregator_service", inline=True)
+    assert run("mark_never_aggregated") == ["marked: 0 learners"]
+    assert_stored_is_computed(other)
+
+
+def test_whoever_has_failed_is_not_marked_again(learners: list[Any]) -> None:
+    StaleCompletion.objects.update(attempts=10)
+
+    assert run("mark_never_aggregated") == ["marked: 0 learners"]
 
 
 def test_the_cleanup_deletes_what_nobody_asks_for_again(learners: list[Any]) -> None:

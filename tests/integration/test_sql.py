@@ -21,6 +21,7 @@ from completion_aggregator.services import (
     claim_stale_chunks,
     clean_up,
     mark_course,
+    mark_never_aggregated,
     retry_failed,
 )
 from tests.factories import COURSE_KEY, EnrollmentFactory, UserFactory, block, complete, publish_course
@@ -46,6 +47,7 @@ def everything() -> None:
     mark_course(COURSE_KEY)
     aggregate_stale()
     retry_failed()
+    mark_never_aggregated(COURSE_KEY)
     clean_up()
     call_command("aggregator_status", verbosity=0)
     client = APIClient()

@@ -25,6 +25,7 @@ from completion_aggregator.services import (
     mark_course,
     mark_due_changes,
     mark_learners,
+    mark_never_aggregated,
 )
 from sample_lms.models import Enrollment
 from tests.factories import (
@@ -316,6 +317,19 @@ def test_marking_a_course_twice_leaves_one_marker_for_each_learner(
     with django_capture_on_commit_callbacks(execute=True):
         assert [mark_course(COURSE_KEY), mark_course(COURSE_KEY)] == [2, 2]
     assert sorted(markers()) == sorted([all_of(clean), all_of(other)])
+
+
+@pytest.mark.parametrize("learners", [1, 20])
+def test_marking_whoever_was_never_aggregated_is_one_statement(
+    clean: Any, learners: int, django_assert_num_queries: Any
+) -> None:
+    new = [EnrollmentFactory().user for _ in range(learners)]
+    EnrollmentFactory(is_active=False)
+    StaleCompletion.objects.all().delete()
+
+    with django_assert_num_queries(1):
+        assert mark_never_aggregated(COURSE_KEY) == learners
+    assert markers() == [all_of(user) for user in new]
 
 
 def test_marking_a_course_keeps_the_markers_of_single_blocks_and_of_other_courses(clean: Any) -> None:

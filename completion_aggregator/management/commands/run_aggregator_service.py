@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import time
+from datetime import date, datetime
 from typing import Any
 
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import close_old_connections
 from django.utils import timezone
 
 from completion_aggregator.management import dispatch
 from completion_aggregator.management.progress import progress, require
+from completion_aggregator.management.stopping import Stop, stopping
 from completion_aggregator.services import count_stale, mark_due_changes
 
 
@@ -21,27 +24,68 @@ class Command(BaseCommand):
         parser.add_argument("--limit", type=int, help="at most so many learners in a pass (default: all)")
         mode = parser.add_mutually_exclusive_group()
         mode.add_argument("--once", action="store_true", help="one pass (the default)")
-        mode.add_argument("--forever", action="store_true", help="a pass every --interval seconds, until interrupted")
+        mode.add_argument("--forever", action="store_true", help="a pass every --interval seconds, until asked to stop")
         parser.add_argument(
             "--interval", type=float, default=60.0, help="with --forever: seconds between passes (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--cleanup-hour",
+            type=int,
+            help="with --forever: clean up once a day in this hour of the site's time zone, 0 to 23 (default: never)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         dispatch.check_arguments(options)
+        hour = options["cleanup_hour"]
         require(options["limit"] is None or options["limit"] > 0, "--limit must be above 0.")
         require(options["interval"] > 0, "--interval must be above 0.")
+        require(hour is None or 0 <= hour < 24, "--cleanup-hour must be 0 to 23.")
+        require(hour is None or options["forever"], "--cleanup-hour goes with --forever.")
         try:
-            self._pass(options)
-            while options["forever"]:
-                time.sleep(options["interval"])
+            if options["forever"]:
+                self._run(options)
+            else:
                 self._pass(options)
         except KeyboardInterrupt:
             self.stdout.write("stopped")
 
-    def _pass(self, options: dict[str, Any]) -> None:
+    def _run(self, options: dict[str, Any]) -> None:
+        cleanup = Daily(options["cleanup_hour"])
+        with stopping() as stop:
+            while not stop.asked:
+                # As between two requests: the database may have been restarted meanwhile.
+                close_old_connections()
+                if cleanup.is_due(_now()):
+                    call_command("run_aggregator_cleanup", stdout=self.stdout)
+                self._pass(options, stop)
+                stop.sleep(options["interval"])
+        self.stdout.write("stopped")
+
+    def _pass(self, options: dict[str, Any], stop: Stop | None = None) -> None:
         mark_due_changes(timezone.now())
         stale, limit = count_stale(unclaimed=not options["inline"]), options["limit"]
         total = stale if limit is None else min(stale, limit)
         with progress(self.stdout, "Stale learners", total) as advance:
-            done = dispatch.dispatch(options, advance, limit=limit)
+            done = dispatch.dispatch(options, advance, limit=limit, stop=stop)
         self.stdout.write(done)
+        # Or a log would show it hours later.
+        self.stdout.flush()
+
+
+class Daily:
+    """Something to be done once a day, in a given hour; missed, it waits for the next day."""
+
+    def __init__(self, hour: int | None) -> None:
+        self.hour = hour
+        self.last: date | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether it is to be done now; said once a day."""
+        if now.hour != self.hour or now.date() == self.last:
+            return False
+        self.last = now.date()
+        return True
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.get_current_timezone())
