@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 os.environ.setdefault("DATABASE_URL", "sqlite://:memory:")
+# Stand-ins of Open edX: tests/stubs/README.rst.
+sys.path.append(str(Path(__file__).parent / "stubs"))
 
 from sample_lms.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-# Stand-ins of Open edX: tests/stubs/README.rst.
 INSTALLED_APPS += [  # noqa: F405
     "common.djangoapps.split_modulestore_django",
     "common.djangoapps.student",
