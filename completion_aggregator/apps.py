@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 _STUDENT_SIGNALS = "common.djangoapps.student.signals"
 _COHORTS = "openedx.core.djangoapps.course_groups"
 _RETIREMENT = "openedx.core.djangoapps.user_api.accounts.signals"
-_MODULESTORE = "xmodule.modulestore.django.SignalHandler"
+_MODULESTORE = "xmodule.modulestore.django"
 _MODEL_SIGNALS = "django.db.models.signals"
 
 
@@ -28,9 +28,9 @@ def _receiver(name: str, signal: str, sender: str | None = None) -> dict[str, st
 
 #: What happens in Studio, and where else something is written to a course.
 _ANYWHERE = [
-    _receiver("course_published", f"{_MODULESTORE}.course_published"),
-    _receiver("item_deleted", f"{_MODULESTORE}.item_deleted"),
-    _receiver("course_deleted", f"{_MODULESTORE}.course_deleted"),
+    _receiver("course_published", f"{_MODULESTORE}.COURSE_PUBLISHED"),
+    _receiver("item_deleted", f"{_MODULESTORE}.ITEM_DELETED"),
+    _receiver("course_deleted", f"{_MODULESTORE}.COURSE_DELETED"),
     _receiver(
         "structure_collected",
         f"{_MODEL_SIGNALS}.post_save",

@@ -75,4 +75,4 @@ def test_no_migration_is_missing() -> None:
 
     call_command("makemigrations", "completion_aggregator", "sample_lms", check=True, dry_run=True, stdout=out)
 
-    assert out.getvalue() == "No changes detected\n"
+    assert out.getvalue().startswith("No changes detected")

@@ -35,6 +35,13 @@ class SignalHandler:
     item_deleted = SwitchedSignal("item_deleted")
 
 
+PRE_PUBLISH = SignalHandler.pre_publish
+COURSE_PUBLISHED = SignalHandler.course_published
+COURSE_DELETED = SignalHandler.course_deleted
+LIBRARY_UPDATED = SignalHandler.library_updated
+ITEM_DELETED = SignalHandler.item_deleted
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoredBlock:
     """A block as its authors wrote it: fields that they did not set are absent."""
