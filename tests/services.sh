@@ -12,11 +12,14 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
 suite() {
-    DATABASE_URL=$1 "$python" -m pytest --quiet -m "$2"
+    local url=$1 marker=$2
+    shift 2
+    DATABASE_URL=$url "$python" -m pytest --quiet -m "$marker" "$@"
 }
 
 for url in "${urls[@]}"; do
-    suite "$url" "not services" >"$logs/${url%%:*}" 2>&1 &
+    # How Open edX loads the plugin is the same on every database.
+    suite "$url" "not services" --ignore=tests/plugin >"$logs/${url%%:*}" 2>&1 &
 done
 failed=0
 for _ in "${urls[@]}"; do

@@ -1,0 +1,12 @@
+"""Settings of Studio, before the operator's YAML."""
+
+from __future__ import annotations
+
+from edx_django_utils.plugins import add_plugins, get_plugin_apps
+from openedx.core.djangoapps.plugins.constants import ProjectType, SettingsType
+from openedx.envs.common import *  # noqa: F403
+
+ROOT_URLCONF = "cms.urls"
+
+INSTALLED_APPS.extend(get_plugin_apps(ProjectType.CMS))  # noqa: F405
+add_plugins(__name__, ProjectType.CMS, SettingsType.COMMON)
