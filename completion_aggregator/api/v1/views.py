@@ -47,7 +47,11 @@ class _CompletionView(CompletionViewMixin, APIView):
         if isinstance(exc, SuspiciousOperation):
             # Django refused to read it: a thousand parameters, say. Its own answer is a page of HTML.
             exc = ParseError(_("The request is malformed."))
-        return super().handle_exception(exc)
+        response = super().handle_exception(exc)
+        if isinstance(response.data, dict) and "detail" not in response.data:
+            # The platform says in other words why a token was refused; some clients read these.
+            response.data = {"detail": response.data.get("developer_message", str(exc)), **response.data}
+        return response
 
     def respond(
         self,

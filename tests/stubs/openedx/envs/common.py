@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+import json
+
 import environ
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 
 env = environ.Env()
-SECRET_KEY = env.str("SECRET_KEY", default="only-for-the-tests")
-ALLOWED_HOSTS = ["testserver"]
-USE_TZ = True
-COURSE_ID_PATTERN = r"(?P<course_id>[^/+]+(/|\+)[^/+]+(/|\+)[^/?]+)"
-DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
-DATABASES = {"default": env.db_url("DATABASE_URL")}
-DATABASES["default"]["ATOMIC_REQUESTS"] = True
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-CELERY_ALWAYS_EAGER = True
-EVENT_TRACKING_ENABLED = True
-EVENT_TRACKING_BACKENDS: dict[str, object] = {}
-OAUTH2_PROVIDER_APPLICATION_MODEL = "oauth2_provider.Application"
-AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.AllowAllUsersModelBackend"]
-_KEY = "only-for-the-tests-but-of-32-bytes"
-_ISSUER = "http://testserver/oauth2"
+SECRET_ISSUER = "http://testserver/oauth2"
+_SIGNING_KEY = json.loads(RSAAlgorithm.to_jwk(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
 JWT_AUTH = {
-    "JWT_ISSUERS": [{"ISSUER": _ISSUER, "AUDIENCE": "openedx", "SECRET_KEY": _KEY}],
+    "JWT_ISSUERS": [{"ISSUER": _ISSUER, "AUDIENCE": "openedx", "SECRET_KEY": "only-for-the-tests-but-of-32-bytes"}],
     "JWT_ALGORITHM": "HS256",
-    "JWT_SECRET_KEY": _KEY,
+    "JWT_AUTH_HEADER_PREFIX": "JWT",
+    "JWT_SIGNING_ALGORITHM": "RS512",
+    "JWT_PRIVATE_SIGNING_JWK": json.dumps({"kid": "tests", **_SIGNING_KEY}),
+    "JWT_PUBLIC_SIGNING_JWK_SET": json.dumps(
+        {"keys": [{"kid": "tests"} | {name: _SIGNING_KEY[name] for name in ("kty", "n", "e")}]}
+    ),
     "JWT_ISSUER": _ISSUER,
     "JWT_AUDIENCE": "openedx",
     "JWT_SUPPORTED_VERSION": "1.0.0",
