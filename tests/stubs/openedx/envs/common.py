@@ -9,7 +9,20 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 env = environ.Env()
-SECRET_ISSUER = "http://testserver/oauth2"
+SECRET_KEY = env.str("SECRET_KEY", default="only-for-the-tests")
+ALLOWED_HOSTS = ["testserver"]
+USE_TZ = True
+COURSE_ID_PATTERN = r"(?P<course_id>[^/+]+(/|\+)[^/+]+(/|\+)[^/?]+)"
+DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+DATABASES = {"default": env.db_url("DATABASE_URL")}
+DATABASES["default"]["ATOMIC_REQUESTS"] = True
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CELERY_ALWAYS_EAGER = True
+EVENT_TRACKING_ENABLED = True
+EVENT_TRACKING_BACKENDS: dict[str, object] = {}
+OAUTH2_PROVIDER_APPLICATION_MODEL = "oauth2_provider.Application"
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.AllowAllUsersModelBackend"]
+_ISSUER = "http://testserver/oauth2"
 _SIGNING_KEY = json.loads(RSAAlgorithm.to_jwk(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
 JWT_AUTH = {
     "JWT_ISSUERS": [{"ISSUER": _ISSUER, "AUDIENCE": "openedx", "SECRET_KEY": "only-for-the-tests-but-of-32-bytes"}],
