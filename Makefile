@@ -19,9 +19,10 @@ help:
 	@echo "make upgrade           newer versions into requirements/dev.txt"
 
 # One stamp per requirements file: installing again takes no time while nothing has changed.
-$(VENV)/%.stamp: requirements/%.in requirements/base.in requirements/demo.in requirements/test.in requirements/dev.txt
+$(VENV)/%.stamp: requirements/%.in requirements/base.in requirements/demo.in requirements/test.in requirements/dev.txt setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -r requirements/$*.in -c requirements/dev.txt
+	$(PIP) --no-deps --editable . # Open edX finds the package by its entry points
 	touch $@
 
 demo: $(VENV)/demo.stamp

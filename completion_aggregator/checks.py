@@ -18,7 +18,9 @@ def check_lms(**kwargs: Any) -> Iterable[CheckMessage]:
     try:
         return get_lms().check()
     except ImproperlyConfigured as error:
-        hint = "Set COMPLETION_AGGREGATOR_LMS to the dotted path of your LMS's adapter class; see docs/howto/port.rst."
+        hint = (
+            "Outside of Open edX, name your LMS's adapter class in COMPLETION_AGGREGATOR_LMS; see docs/howto/port.rst."
+        )
         return [Error(str(error), hint=hint, id="completion_aggregator.E001")]
 
 

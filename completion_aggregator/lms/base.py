@@ -127,7 +127,7 @@ class LMS(ABC):
             Each learner in exactly one view; learners who do not exist in none.
         Raises:
             CourseNotFoundError: no such course.
-        Cost: queries do not grow with the number of learners.
+        Cost: queries do not grow with the number of learners, except where content is drawn for each of them.
         """
 
     def role_holders(self, course_key: CourseKey, roles: Collection[str] | None = None) -> QuerySet[Any]:

@@ -15,7 +15,7 @@ from completion_aggregator.conf import RETIRED, Settings
 from completion_aggregator.lms.base import LMS
 from sample_lms.lms import SampleLMS
 
-HINT = "Set COMPLETION_AGGREGATOR_LMS to the dotted path of your LMS's adapter class; see docs/howto/port.rst."
+HINT = "Outside of Open edX, name your LMS's adapter class in COMPLETION_AGGREGATOR_LMS; see docs/howto/port.rst."
 
 
 class HalfAnLMS(LMS):
