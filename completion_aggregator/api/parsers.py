@@ -26,7 +26,7 @@ class BodyTooLargeError(APIException):
 
 
 class QuestionParser(JSONParser):
-    """JSON, of limited size and depth."""
+    """JSON, of limited size and depth; in UTF-8, whatever charset the request names (RFC 8259, section 8.1)."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -35,7 +35,7 @@ class QuestionParser(JSONParser):
         if len(body) > MAX_BODY:
             raise BodyTooLargeError
         try:
-            question = super().parse(BytesIO(body), media_type, parser_context)
+            question = super().parse(BytesIO(body), media_type, {"encoding": "utf-8"})
         except RecursionError:
             raise ParseError(_("The body is nested too deeply.")) from None
         if not isinstance(question, dict):
