@@ -36,7 +36,7 @@ setup(
     packages=find_packages(include=["completion_aggregator", "completion_aggregator.*"]),
     package_data={"completion_aggregator": ["py.typed"]},
     install_requires=requirements("base"),
-    extras_require={"mysql": requirements("mysql"), "postgresql": requirements("postgresql")},
+    extras_require={name: requirements(name) for name in ("mysql", "postgresql", "xapi")},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Framework :: Django",

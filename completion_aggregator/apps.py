@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core import checks as django_checks
 from django.utils.translation import gettext_lazy as _
 
 
 class CompletionAggregatorConfig(AppConfig):
-    """Connects the receivers and the system checks."""
+    """Connects the receivers, the xAPI transformers and the system checks."""
 
     name = "completion_aggregator"
     verbose_name = _("Completion aggregator")
@@ -19,6 +19,10 @@ class CompletionAggregatorConfig(AppConfig):
         from completion_aggregator import checks, handlers
 
         handlers.connect()
+        if apps.is_installed("event_routing_backends"):
+            from completion_aggregator import xapi
+
+            xapi.register()
         for check in (
             checks.check_lms,
             checks.check_settings,

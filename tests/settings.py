@@ -7,5 +7,11 @@ import os
 os.environ.setdefault("DATABASE_URL", "sqlite://:memory:")
 
 from sample_lms.settings import *  # noqa: F403
+from sample_lms.settings import INSTALLED_APPS as APPS_OF_THE_LMS
+
+# Statements for xAPI are made by this one. The other settings are what it asks for.
+INSTALLED_APPS = [*APPS_OF_THE_LMS, "event_routing_backends"]
+LMS_ROOT_URL = "https://lms.example"
+XAPI_AGENT_IFI_TYPE = "external_id"
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -17,6 +17,7 @@ from completion_aggregator.services.queue import (
     retry_failed,
 )
 from completion_aggregator.services.staleness import mark_completion, mark_course, mark_due_changes, mark_learners
+from completion_aggregator.services.thresholds import send_reached_thresholds
 
 __all__ = [
     "CHUNK_SIZE",
@@ -37,4 +38,5 @@ __all__ = [
     "mark_learners",
     "release",
     "retry_failed",
+    "send_reached_thresholds",
 ]

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from completion_aggregator.management import dispatch
 from completion_aggregator.management.progress import progress, require
-from completion_aggregator.services import count_stale, mark_due_changes
+from completion_aggregator.services import count_stale, mark_due_changes, send_reached_thresholds
 
 
 class Command(BaseCommand):
@@ -44,4 +44,5 @@ class Command(BaseCommand):
         total = stale if limit is None else min(stale, limit)
         with progress(self.stdout, "Stale learners", total) as advance:
             done = dispatch.dispatch(options, advance, limit=limit)
+        send_reached_thresholds()
         self.stdout.write(done)
