@@ -13,5 +13,6 @@ from sample_lms.settings import INSTALLED_APPS as APPS_OF_THE_LMS
 INSTALLED_APPS = [*APPS_OF_THE_LMS, "event_routing_backends"]
 LMS_ROOT_URL = "https://lms.example"
 XAPI_AGENT_IFI_TYPE = "external_id"
+RUNNING_WITH_TEST_SETTINGS = True
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
