@@ -194,6 +194,23 @@ def tracking_event_names(block_types: Collection[str] | None) -> list[str]:
     return sorted(TRACKING_EVENT_PREFIX + block_type for block_type in block_types or ())
 
 
+def allow_tracking_events(module: Any) -> None:
+    """Let edx-event-routing-backends pass the tracking events on, in whichever order both make their settings.
+
+    Args:
+        module: the settings, while they are being made.
+    """
+    types = Settings.TRACKING_EVENT_TYPES
+    names = tracking_event_names(getattr(module, types.name, types.default))
+    allowed = vars(module).setdefault("EVENT_TRACKING_BACKENDS_ALLOWED_XAPI_EVENTS", [])
+    # In place: it may be in use already …
+    allowed += [name for name in names if name not in allowed]
+    if transformer := getattr(module, "EVENT_TRACKING_BACKENDS", {}).get("event_transformer"):
+        # … as these copies of it are.
+        transformer["OPTIONS"]["processors"][0]["OPTIONS"]["whitelist"].update(names)
+        module.EVENT_BUS_TRACKING_LOGS.update(names)
+
+
 #: Settings of the replaced plugin that mean nothing any more, and why. Setting them is harmless.
 RETIRED = {
     PREFIX + "AGGREGATION_LOCK": "rows are locked, not the whole aggregation",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +18,9 @@ from event_routing_backends import helpers
 from event_routing_backends.processors.xapi.registry import XApiTransformersRegistry
 from event_routing_backends.processors.xapi.tests.test_transformers import XApiTransformersFixturesTestMixin
 from event_routing_backends.processors.xapi.transformer_processor import XApiProcessor
+from event_routing_backends.settings.common import plugin_settings
 
-from completion_aggregator.conf import Settings, tracking_event_names
+from completion_aggregator.conf import Settings, allow_tracking_events, tracking_event_names
 from completion_aggregator.services import aggregate_stale
 from completion_aggregator.xapi import ProgressTransformer, register
 from tests.factories import COURSE_KEY, complete, key
@@ -116,3 +121,30 @@ def test_other_block_types_are_registered_when_the_setting_names_them(
     register()
 
     assert list(XApiTransformersRegistry.mapping) == ["openedx.completion_aggregator.progress.unit"]
+
+
+def make_settings(*makers: Callable[[Any], None]) -> dict[str, Any]:
+    module = SimpleNamespace(LMS_ROOT_URL="https://lms.example")
+    for make in makers:
+        make(module)
+    backends = module.EVENT_TRACKING_BACKENDS["event_transformer"]["OPTIONS"]
+    return {
+        "allowed": sorted(module.EVENT_TRACKING_BACKENDS_ALLOWED_XAPI_EVENTS),
+        "transformed": sorted(backends["processors"][0]["OPTIONS"]["whitelist"]),
+        "xapi": sorted(backends["backends"]["xapi"]["OPTIONS"]["processors"][0]["OPTIONS"]["whitelist"]),
+        "bus": sorted(module.EVENT_BUS_TRACKING_LOGS),
+    }
+
+
+def test_the_events_are_passed_on_in_whichever_order_settings_are_made() -> None:
+    made = make_settings(allow_tracking_events, plugin_settings)
+
+    assert all(set(NAMES) < set(names) for names in made.values())
+    assert make_settings(plugin_settings, allow_tracking_events, allow_tracking_events) == made
+
+
+def test_the_library_is_not_imported_where_it_is_not_installed() -> None:
+    code = "import django, sys; django.setup(); sys.exit('event_routing_backends' in sys.modules)"
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "sample_lms.settings"}
+
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)  # noqa: S603
