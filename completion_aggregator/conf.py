@@ -203,10 +203,10 @@ def allow_tracking_events(module: Any) -> None:
     types = Settings.TRACKING_EVENT_TYPES
     names = tracking_event_names(getattr(module, types.name, types.default))
     allowed = vars(module).setdefault("EVENT_TRACKING_BACKENDS_ALLOWED_XAPI_EVENTS", [])
-    # In place: it may be in use already …
+    # In place: the other one may have taken the list already …
     allowed += [name for name in names if name not in allowed]
     if transformer := getattr(module, "EVENT_TRACKING_BACKENDS", {}).get("event_transformer"):
-        # … as these copies of it are.
+        # … and made copies of it.
         transformer["OPTIONS"]["processors"][0]["OPTIONS"]["whitelist"].update(names)
         module.EVENT_BUS_TRACKING_LOGS.update(names)
 
