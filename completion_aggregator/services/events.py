@@ -20,7 +20,7 @@ from completion_aggregator.conf import TRACKING_EVENT_PREFIX, conf
 from completion_aggregator.engine import percent
 from completion_aggregator.models import CourseAggregate
 from completion_aggregator.services.changes import Changes
-from completion_aggregator.services.thresholds import note_reached, send_noted
+from completion_aggregator.services.thresholds import logged, note_reached, send_noted
 from completion_aggregator.signals import progress_changed
 
 
@@ -29,11 +29,18 @@ def announce(course_key: CourseKey, changes: Changes) -> None:
 
     Cost: see `note_reached`; after the commit, one query for the names of all learners of whom events are sent.
     """
-    transaction.on_commit(lambda: _emit_events(course_key, changes), robust=True)
-    transaction.on_commit(lambda: _send_progress(course_key, changes), robust=True)
-    # The last one: a receiver may take all the time that there is, and what is left then is not lost.
-    if user_ids := note_reached(changes):
-        transaction.on_commit(lambda: send_noted(course_key, changes, user_ids))
+    user_ids = note_reached(changes)
+
+    def tell() -> None:
+        with logged("Values that have changed", course_key):
+            _emit_events(course_key, changes)
+        with logged("Progress", course_key):
+            _send_progress(course_key, changes)
+        # The last one: a receiver may take all the time that there is, and what is left then is not lost.
+        if user_ids:
+            send_noted(course_key, changes, user_ids)
+
+    transaction.on_commit(tell)
 
 
 def _send_progress(course_key: CourseKey, changes: Changes) -> None:

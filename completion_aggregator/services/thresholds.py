@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 #: Rows that one pass looks at; what is left is for the next one.
 _MAX_IN_A_PASS = 10_000
 _MAX_DELAY = timedelta(days=1)
+_WHAT = "A threshold that was reached"
 
 
 def note_reached(changes: Changes) -> list[int]:
@@ -60,19 +61,18 @@ def _crossings(changes: Changes) -> Iterator[ReachedThreshold]:
         # Where there is nothing to do, nothing is reached, although all of it is done.
         before, after = percent_before if possible_before else 0.0, percent if possible else 0.0
         for threshold in thresholds:
-            row = ReachedThreshold(
-                course_id=changes.course.id, user_id=user_id, threshold=threshold, reached_at=changes.now
-            )
+            row = {
+                "course_id": changes.course.id,
+                "user_id": user_id,
+                "threshold": threshold,
+                "reached_at": changes.now,
+            }
             if before < threshold <= after:
-                row.percent = after
-                row.attempts = 1
-                row.due_at = changes.now + _pause(0) if is_heard else None
-                row.sent_at = None if is_heard else changes.now
-                yield row
+                told = {"due_at": changes.now + _pause(0)} if is_heard else {"sent_at": changes.now}
+                yield ReachedThreshold(**row, **told, percent=after, attempts=1)
             elif after < threshold <= before:
                 # Mostly it is known. If not, it was reached before this threshold was looked for: it is not news.
-                row.percent = before
-                yield row
+                yield ReachedThreshold(**row, percent=before)
 
 
 def send_noted(course_key: CourseKey, changes: Changes, user_ids: Collection[int]) -> None:
@@ -82,7 +82,7 @@ def send_noted(course_key: CourseKey, changes: Changes, user_ids: Collection[int
         SoftTimeLimitExceeded: a Celery worker's time is over; the next pass sends what is left.
     Cost: one query, and 4 short statements for each signal.
     """
-    with _logged(course_key):
+    with logged(_WHAT, course_key):
         noted = ReachedThreshold.objects.filter(
             course_id=changes.course.id, user_id__in=user_ids, reached_at=changes.now
         ).exclude(due_at=None)
@@ -107,7 +107,7 @@ def send_reached_thresholds() -> int:
 
 
 def _send_late(row_id: int, course_key: CourseKey, now: datetime) -> bool:
-    with _logged(course_key):
+    with logged(_WHAT, course_key):
         # Noted before it is tried, so that one over which processes die is not the first thing that all others try.
         with transaction.atomic():
             row = _lock(row_id)
@@ -121,7 +121,7 @@ def _send_late(row_id: int, course_key: CourseKey, now: datetime) -> bool:
 
 def _send(row_id: int, course_key: CourseKey) -> bool:
     """Send one signal, in a transaction with the note that it was sent; tell whether it was."""
-    with _logged(course_key), transaction.atomic():
+    with logged(_WHAT, course_key), transaction.atomic():
         row = _lock(row_id)
         if row is None or row.due_at is None:
             return False  # Somebody else is at it, or it was sent meanwhile, or the learner is gone.
@@ -151,11 +151,15 @@ def _pause(attempts: int) -> timedelta:
 
 
 @contextmanager
-def _logged(course_key: CourseKey) -> Iterator[None]:
-    """Log what goes wrong: the row is due again later."""
+def logged(what: str, course_key: CourseKey) -> Iterator[None]:
+    """Log what goes wrong while others are told, and go on.
+
+    Raises:
+        SoftTimeLimitExceeded: a Celery worker's time is over; nobody knows in the middle of what.
+    """
     try:
         yield
     except SoftTimeLimitExceeded:
         raise
     except Exception:
-        log.exception("A threshold that was reached in %s could not be told; it will be tried again", course_key)
+        log.exception("%s in %s could not be told", what, course_key)

@@ -204,7 +204,8 @@ def test_a_tracker_that_fails_is_logged_and_harms_nothing(
         monkeypatch.setattr(tracker.get_tracker(), "emit", fail)
         assert aggregate_stale().written == 11
 
-    assert ["No event." in record.getMessage() for record in caplog.records] == [True]
+    message = f"Values that have changed in {COURSE_KEY} could not be told"
+    assert [(record.getMessage(), str(record.exc_info[1])) for record in caplog.records] == [(message, "No event.")]
     assert CourseAggregate.objects.get().computed_at is not None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -192,6 +193,20 @@ def test_deleting_a_user_deletes_what_was_reached(learner: Any) -> None:
     learner.delete()
 
     assert list(ReachedThreshold.objects.values_list("user_id", flat=True)) == [other.pk]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_each_threshold_is_told_when_it_is_first_reached_whatever_happens(learner: Any, seed: int) -> None:
+    dice = random.Random(seed)  # noqa: S311
+    expected: dict[float, float] = {}
+    with listening(threshold_reached) as heard:
+        for number in (dice.randrange(7) for _ in range(8)):
+            do(learner, number)
+            for threshold in (0.25, 0.5, 0.75, 1.0):
+                if number / 6 >= threshold:
+                    expected.setdefault(threshold, number / 6)
+
+    assert told(heard) == [(learner.pk, threshold, percent) for threshold, percent in expected.items()]
 
 
 # Cost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from datetime import timedelta
@@ -12,15 +13,16 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
+from django.db import connections
 from django.utils import timezone
 
 from completion_aggregator.models import CourseAggregate, ReachedThreshold
-from completion_aggregator.services import send_reached_thresholds
+from completion_aggregator.services import aggregate_stale, send_reached_thresholds
 from completion_aggregator.signals import threshold_reached
 from tests.factories import EnrollmentFactory, complete, publish_course
 from tests.listening import listening
 from tests.races import actors
-from tests.races.test_races import KILLS, SECONDS, running
+from tests.races.test_races import KILLS, SECONDS, in_thread, running
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -91,3 +93,37 @@ def test_a_worker_is_killed_between_the_commit_and_the_signal(learners: list[Any
     expected = {(learner.pk, threshold, 0.5) for learner in learners for threshold in (0.25, 0.5)}
     assert {(each["user_id"], each["threshold"], each["percent"]) for each in heard} == expected
     assert Group.objects.count() == len(heard) == 80
+
+
+def test_a_worker_waits_for_no_receiver(learners: list[Any]) -> None:
+    """Not even for that of the same learner, who falls and comes back meanwhile, nor for that of a neighbour."""
+    slow, *others = learners[:3]
+    begun, may_end = threading.Event(), threading.Event()
+
+    def take_long(user_id: int, **kwargs: Any) -> None:
+        if threading.current_thread() is sender:
+            begun.set()
+            may_end.wait(60)
+
+    def work() -> None:
+        for user in (slow, *others):
+            complete(user, "html/h1", "html/h2", value=0.0)
+        aggregate_stale()
+        for user in (slow, *others):
+            complete(user, "html/h1", "html/h2", "problem/p1", "html/h3", "html/h4", "video/m1")
+        aggregate_stale()
+
+    complete(slow, "html/h1", "html/h2")
+    sender = threading.Thread(target=lambda: (aggregate_stale(), connections.close_all()))
+    with listening(threshold_reached, take_long):
+        sender.start()
+        assert begun.wait(30)
+        worker = in_thread(work)
+        worker.join(timeout=30)
+        is_stuck = worker.is_alive()
+        may_end.set()
+        for thread in (worker, sender):
+            thread.join()
+
+    assert not is_stuck
+    assert ReachedThreshold.objects.exclude(sent_at=None).count() == 12
