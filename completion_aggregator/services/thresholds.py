@@ -40,7 +40,7 @@ def note_reached(changes: Changes) -> list[int]:
     crossed = list(_crossings(changes))
     if not crossed:
         return []
-    # Asked for, not left to the INSERT: MySQL would wait for whoever is just sending an older one.
+    # Asked for, not left to the INSERT: at a duplicate, MySQL locks the gap before it, and others wait there.
     known = set(
         ReachedThreshold.objects.filter(
             course_id=changes.course.id, user_id__in={row.user_id for row in crossed}

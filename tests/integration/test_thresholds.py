@@ -294,6 +294,22 @@ def test_the_pause_of_what_fails_doubles_up_to_a_day(learner: Any, settings: Any
     assert send_reached_thresholds() == 1
 
 
+def test_what_another_pass_has_just_tried_is_left_alone(learner: Any, caplog: Any) -> None:
+    leave_unsent(learner, 3)
+    let_time_pass()
+
+    def begin_another_pass(threshold: float, **kwargs: Any) -> None:
+        if threshold == 0.5:
+            fail()
+        send_reached_thresholds()
+
+    with listening(threshold_reached, begin_another_pass):
+        assert send_reached_thresholds() == 1
+
+    # Once by whoever has written it, once by one of the passes.
+    assert unsent() == [(0.5, 2)]
+
+
 def test_what_fails_holds_up_nobody_else(learner: Any, caplog: Any) -> None:
     other = EnrollmentFactory().user
 
