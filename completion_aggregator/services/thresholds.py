@@ -103,10 +103,10 @@ def send_reached_thresholds() -> int:
     now = timezone.now()
     due = ReachedThreshold.objects.filter(due_at__lte=now).order_by("due_at")
     rows = list(due.values_list("id", "course__course_key")[:_MAX_IN_A_PASS])
-    return sum(_send_late(row_id, parse_course_key(key), now) for row_id, key in rows)
+    return sum(_send_late(row_id, key, now) for row_id, key in rows)
 
 
-def _send_late(row_id: int, course_key: CourseKey, now: datetime) -> bool:
+def _send_late(row_id: int, course_key: str, now: datetime) -> bool:
     with logged(_WHAT, course_key):
         # Noted before it is tried, so that one over which processes die is not the first thing that all others try.
         with transaction.atomic():
@@ -115,7 +115,7 @@ def _send_late(row_id: int, course_key: CourseKey, now: datetime) -> bool:
                 return False
             row.due_at, row.attempts = now + _pause(row.attempts), row.attempts + 1
             row.save(update_fields=["due_at", "attempts"])
-        return _send(row_id, course_key)
+        return _send(row_id, parse_course_key(course_key))
     return False
 
 
@@ -151,7 +151,7 @@ def _pause(attempts: int) -> timedelta:
 
 
 @contextmanager
-def logged(what: str, course_key: CourseKey) -> Iterator[None]:
+def logged(what: str, course_key: CourseKey | str) -> Iterator[None]:
     """Log what goes wrong while others are told, and go on.
 
     Raises:
