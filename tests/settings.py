@@ -9,8 +9,9 @@ os.environ.setdefault("DATABASE_URL", "sqlite://:memory:")
 from sample_lms.settings import *  # noqa: F403
 from sample_lms.settings import INSTALLED_APPS as APPS_OF_THE_LMS
 
-# Statements for xAPI are made by this one. The other settings are what it asks for.
-INSTALLED_APPS = [*APPS_OF_THE_LMS, "event_routing_backends"]
+# Statements for xAPI are made by event_routing_backends; its tasks need celery_utils. The other settings are what it
+# asks for.
+INSTALLED_APPS = [*APPS_OF_THE_LMS, "celery_utils", "event_routing_backends"]
 LMS_ROOT_URL = "https://lms.example"
 XAPI_AGENT_IFI_TYPE = "external_id"
 RUNNING_WITH_TEST_SETTINGS = True
