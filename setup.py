@@ -43,7 +43,7 @@ setup(
             "completion_aggregator = completion_aggregator.transformers:CompletionAggregatorTransformer"
         ],
     },
-    extras_require={"mysql": requirements("mysql"), "postgresql": requirements("postgresql")},
+    extras_require={name: requirements(name) for name in ("mysql", "postgresql", "xapi")},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Framework :: Django",

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from completion_aggregator.models import AggregatedChunk, Course, StaleCompletion
+from completion_aggregator.models import AggregatedChunk, Course, ReachedThreshold, StaleCompletion
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic at run time
@@ -46,3 +46,16 @@ class AggregatedChunkAdmin(ReadOnlyAdmin):
 
     list_display = ("finished_at", "seconds", "learners", "written", "deleted", "resolved", "failed", "skipped")
     ordering = ("-finished_at",)
+
+
+@admin.register(ReachedThreshold)
+class ReachedThresholdAdmin(ReadOnlyAdmin):
+    """Which thresholds were reached, the newest first, and whether that was told."""
+
+    list_display = ("reached_at", "course", "user_id", "threshold", "percent", "due_at", "attempts", "sent_at")
+    list_filter = (("due_at", admin.EmptyFieldListFilter),)
+    list_select_related = ("course",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # It would be told a second time.
+        return False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core import checks as django_checks
 from django.utils.translation import gettext_lazy as _
 
@@ -54,7 +54,7 @@ _SETTINGS = {name: {"relative_path": f"settings.{name}"} for name in ("common", 
 
 
 class CompletionAggregatorConfig(AppConfig):
-    """Connects the receivers and the system checks."""
+    """Connects the receivers, the xAPI transformers and the system checks."""
 
     name = "completion_aggregator"
     verbose_name = _("Completion aggregator")
@@ -75,6 +75,10 @@ class CompletionAggregatorConfig(AppConfig):
         from completion_aggregator import checks, handlers
 
         handlers.connect()
+        if apps.is_installed("event_routing_backends"):
+            from completion_aggregator import xapi
+
+            xapi.register()
         for check in (
             checks.check_lms,
             checks.check_settings,

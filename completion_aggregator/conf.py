@@ -6,13 +6,15 @@ The names are those of the plugin that this package replaces, where a setting st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Generic, TypeVar, overload
 
 from django.conf import settings
 
 T = TypeVar("T")
 PREFIX = "COMPLETION_AGGREGATOR_"
+#: What the name of a tracking event begins with; the block type follows.
+TRACKING_EVENT_PREFIX = "openedx.completion_aggregator.progress."
 
 
 class Setting(Generic[T]):
@@ -54,6 +56,18 @@ def _is_paths(value: Any) -> bool:
 
 def _is_names(value: Any) -> bool:
     return isinstance(value, set | frozenset | list | tuple) and all(isinstance(name, str) for name in value)
+
+
+def _is_names_or_none(value: Any) -> bool:
+    return value is None or _is_names(value)
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
+
+
+def _is_shares(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(map(_is_share, value))
 
 
 def _is_count(value: Any) -> bool:
@@ -160,6 +174,19 @@ class Settings:
         expects="a number of seconds",
         valid=_is_seconds,
     )
+    TRACKING_EVENT_TYPES = Setting[Collection[str] | None](
+        {"course", "chapter", "sequential", "vertical"},
+        "Block types of which a tracking event tells each change of a learner's values. None or empty: no events.",
+        expects="a set of block types, or None",
+        valid=_is_names_or_none,
+    )
+    THRESHOLDS = Setting[Collection[float]](
+        [0.25, 0.5, 0.75, 1.0],
+        "Of which percents of a course the signal threshold_reached tells. Empty: of none. "
+        "Unit: share of the course, 0.0 to 1.0.",
+        expects="a list of numbers above 0, up to 1",
+        valid=_is_shares,
+    )
 
     @classmethod
     def all(cls) -> list[Setting[Any]]:
@@ -168,6 +195,29 @@ class Settings:
 
 
 conf = Settings()
+
+
+def tracking_event_names(block_types: Collection[str] | None) -> list[str]:
+    """Return the names of the tracking events of these block types; it may be called while settings are being made."""
+    return sorted(TRACKING_EVENT_PREFIX + block_type for block_type in block_types or ())
+
+
+def allow_tracking_events(module: Any) -> None:
+    """Let edx-event-routing-backends pass the tracking events on, in whichever order both make their settings.
+
+    Args:
+        module: the settings, while they are being made.
+    """
+    types = Settings.TRACKING_EVENT_TYPES
+    names = tracking_event_names(getattr(module, types.name, types.default))
+    allowed = vars(module).setdefault("EVENT_TRACKING_BACKENDS_ALLOWED_XAPI_EVENTS", [])
+    # In place: the other one may have taken the list already …
+    allowed += [name for name in names if name not in allowed]
+    if transformer := getattr(module, "EVENT_TRACKING_BACKENDS", {}).get("event_transformer"):
+        # … and made copies of it.
+        transformer["OPTIONS"]["processors"][0]["OPTIONS"]["whitelist"].update(names)
+        module.EVENT_BUS_TRACKING_LOGS.update(names)
+
 
 #: Settings of the replaced plugin that mean nothing any more, and why. Setting them is harmless.
 RETIRED = {

@@ -199,6 +199,45 @@ class StaleCompletion(models.Model):
         return f"{self.user_id} in {self.course_key}: {self.block_key or 'everything'}"
 
 
+class ReachedThreshold(models.Model):
+    """One row per learner, course and threshold that the learner has reached in it: an outbox, and never emptied.
+
+    Written in the transaction of the aggregation, so that the signal `threshold_reached` is neither lost nor sent
+    again when the learner falls below the threshold and comes back. Three states: to be sent (`due_at`), sent
+    (`sent_at`), and neither: it had been reached before anybody counted, and is not told.
+    """
+
+    # No checks per row, as for course aggregates.
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False
+    )
+    threshold = models.FloatField(_("threshold"))
+    #: As it was when the threshold was reached.
+    percent = models.FloatField(_("percent"))
+    reached_at = models.DateTimeField(_("reached"))
+    #: Not sent yet: whoever comes after this moment shall try it (again). It is in the future while somebody tries.
+    due_at = models.DateTimeField(_("due"), null=True, blank=True)
+    #: How often somebody has begun to send it.
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("reached threshold")
+        verbose_name_plural = _("reached thresholds")
+        constraints = [
+            # Has this learner reached it before? Once is for ever.
+            models.UniqueConstraint(fields=["user", "course", "threshold"], name="agg_threshold_once"),
+        ]
+        indexes = [
+            # Which are to be sent now? Those that are sent are null, apart from all others.
+            models.Index(fields=["due_at"], name="agg_threshold_due"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.course_id}: {self.threshold:.0%}"
+
+
 class AggregatedChunk(models.Model):
     """One row per chunk that was aggregated within the last days: how much is done, and how fast.
 

@@ -27,6 +27,7 @@ from completion_aggregator.services import (
     fail,
     mark_due_changes,
     release,
+    send_reached_thresholds,
 )
 
 #: Time after which a chunk is taken again of which somebody was in the hands of another worker. Unit: seconds.
@@ -98,13 +99,14 @@ def _drop_connections() -> None:
 def dispatch(chunk_size: int = CHUNK_SIZE, limit: int | None = None) -> int:
     """Send everybody who is stale, and whom no worker has yet, to the workers; return how many learners that is.
 
-    It is what `run_aggregator_service` does, for Celery beat.
+    It is what `run_aggregator_service` does, for Celery beat; signals that were left unsent are sent, too.
     """
     mark_due_changes(timezone.now())
     sent = 0
     for chunk in claim_stale_chunks(chunk_size=chunk_size, limit=limit):
         send(chunk)
         sent += len(chunk.user_ids)
+    send_reached_thresholds()
     return sent
 
 

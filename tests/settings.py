@@ -11,10 +11,14 @@ os.environ.setdefault("DATABASE_URL", "sqlite://:memory:")
 sys.path.append(str(Path(__file__).parent / "stubs"))
 
 from sample_lms.settings import *  # noqa: F403
+from sample_lms.settings import INSTALLED_APPS as APPS_OF_THE_LMS
 
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-INSTALLED_APPS += [  # noqa: F405
+INSTALLED_APPS = [
+    *APPS_OF_THE_LMS,
+    # Statements for xAPI are made by event_routing_backends; its tasks need celery_utils.
+    "celery_utils",
+    "event_routing_backends",
+    # Stand-ins of Open edX.
     "common.djangoapps.split_modulestore_django",
     "common.djangoapps.student",
     "edx_when",
@@ -25,3 +29,14 @@ INSTALLED_APPS += [  # noqa: F405
     "openedx.core.djangoapps.course_groups",
     "openedx.core.djangoapps.user_api",
 ]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# What event_routing_backends asks for. At its import it tells at length that the platform is not there.
+LMS_ROOT_URL = "https://lms.example"
+XAPI_AGENT_IFI_TYPE = "external_id"
+RUNNING_WITH_TEST_SETTINGS = True
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "loggers": {"event_routing_backends.helpers": {"level": "CRITICAL"}},
+}

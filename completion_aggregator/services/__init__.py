@@ -25,6 +25,7 @@ from completion_aggregator.services.staleness import (
     mark_learners,
     mark_never_aggregated,
 )
+from completion_aggregator.services.thresholds import send_reached_thresholds
 
 __all__ = [
     "CHUNK_SIZE",
@@ -49,4 +50,5 @@ __all__ = [
     "mark_never_aggregated",
     "release",
     "retry_failed",
+    "send_reached_thresholds",
 ]

@@ -35,6 +35,7 @@ from completion_aggregator.models import AggregatedChunk, StaleCompletion
 from completion_aggregator.selectors.computed import get_learner_views
 from completion_aggregator.selectors.stats import forget_means
 from completion_aggregator.services.changes import Changes, CourseChangedError, select_course_values
+from completion_aggregator.services.events import announce
 from completion_aggregator.services.queue import (
     CHUNK_SIZE,
     Chunk,
@@ -45,6 +46,7 @@ from completion_aggregator.services.queue import (
 )
 from completion_aggregator.services.staleness import delete_markers, mark_due_changes
 from completion_aggregator.services.structure import SyncedCourse, sync_course
+from completion_aggregator.services.thresholds import send_reached_thresholds
 from completion_aggregator.utils import parse_course_key
 
 log = logging.getLogger(__name__)
@@ -92,7 +94,7 @@ def aggregate_stale(
     limit: int | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Report:
-    """Aggregate everybody who is stale now.
+    """Aggregate everybody who is stale now, and send the signals that others have left unsent.
 
     Args:
         limit: at most so many learners; None: all.
@@ -104,6 +106,7 @@ def aggregate_stale(
         report += aggregate_chunk(chunk)
         if progress is not None:
             progress(len(chunk.user_ids))
+    send_reached_thresholds()
     return report
 
 
@@ -194,6 +197,7 @@ def _aggregate(course_key: CourseKey, user_ids: list[int]) -> Report:
         failed = _fail(Chunk(str(course_key), sorted(locked.keys() - seen)), UnknownUserError("There is no such user."))
         if written or deleted:
             transaction.on_commit(lambda: forget_means(course_key), robust=True)
+        announce(course_key, changes)
     return failed + Report(
         learners=len(seen),
         written=written,

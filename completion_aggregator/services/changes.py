@@ -66,6 +66,9 @@ class Changes:
         #: Everybody's course aggregate, and how many of them differ.
         self.courses: list[tuple[Any, ...]] = []
         self.changed_courses = 0
+        #: Block aggregates that were written, sorted; and what was stored before, by user id. Both by `save`.
+        self.written: list[_Row] = []
+        self.before: Mapping[int, list[_Row]] = {}
         self._ids: dict[tuple[str, ...], list[int]] = {}
 
     def add(self, view: LearnerView, block_keys: Collection[str | None]) -> None:
@@ -129,18 +132,17 @@ class Changes:
     def save(self) -> tuple[int, int]:
         """Write what differs and delete what is gone; return the number of rows of each."""
         using = router.db_for_write(BlockAggregate)
-        stored = self._read_stored()
-        changed: list[_Row] = []
+        self.before = self._read_stored()
         gone: dict[frozenset[int], list[int]] = defaultdict(list)
         for user_id, rows in sorted((self.whole | self.few).items()):
-            before = sorted(stored.get(user_id, ()))
+            before = sorted(self.before.get(user_id, ()))
             if rows == before:
                 continue
             known = set(before)
-            changed += [row for row in rows if row not in known]
+            self.written += [row for row in rows if row not in known]
             if user_id in self.whole and (orphans := {row[1] for row in before}.difference(row[1] for row in rows)):
                 gone[frozenset(orphans)].append(user_id)
-        upsert(BlockAggregate, _BLOCK_FIELDS, changed, using=using, same={"modified": self.now})
+        upsert(BlockAggregate, _BLOCK_FIELDS, self.written, using=using, same={"modified": self.now})
         # Written even where nothing differs: that it was computed is noted, and a claim ended.
         same = {"course_id": self.course.id, "computed_at": self.now, "queued_until": None}
         upsert(CourseAggregate, _COURSE_FIELDS, sorted(self.courses), using=using, same=same)
@@ -149,7 +151,7 @@ class Changes:
             BlockAggregate.objects.filter(user_id__in=user_ids, block_id__in=block_ids).delete()[0]
             for block_ids, user_ids in gone.items()
         )
-        return len(changed) + self.changed_courses, deleted
+        return len(self.written) + self.changed_courses, deleted
 
     def _read_stored(self) -> dict[int, list[_Row]]:
         """Read the stored rows that the computed ones are to be compared with, by user id."""

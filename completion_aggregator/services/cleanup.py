@@ -11,7 +11,14 @@ from django.contrib.auth import get_user_model
 from django.db.models import Exists, Model, OuterRef
 from django.utils import timezone
 
-from completion_aggregator.models import AggregatedChunk, BlockAggregate, CourseAggregate, CourseBlock, StaleCompletion
+from completion_aggregator.models import (
+    AggregatedChunk,
+    BlockAggregate,
+    CourseAggregate,
+    CourseBlock,
+    ReachedThreshold,
+    StaleCompletion,
+)
 
 #: Rows or users looked at in one statement: locks are held for milliseconds.
 BATCH_SIZE = 1_000
@@ -29,6 +36,7 @@ class CleanupReport:
     markers: int = 0
     course_aggregates: int = 0
     block_aggregates: int = 0
+    reached_thresholds: int = 0
     #: Blocks that left their course and about which nothing is stored any more.
     blocks: int = 0
     #: What was aggregated more than a week ago.
@@ -46,6 +54,7 @@ def clean_up() -> CleanupReport:
         markers=_delete_of_vanished_users(StaleCompletion),
         course_aggregates=_delete_of_vanished_users(CourseAggregate),
         block_aggregates=_delete_of_vanished_users(BlockAggregate),
+        reached_thresholds=_delete_of_vanished_users(ReachedThreshold),
         blocks=_delete_gone_blocks(),
         chunks=_delete_old_chunks(),
     )

@@ -5,21 +5,22 @@ from __future__ import annotations
 from django.db import transaction
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.models import BlockAggregate, CourseAggregate, StaleCompletion
+from completion_aggregator.models import BlockAggregate, CourseAggregate, ReachedThreshold, StaleCompletion
 from completion_aggregator.services.staleness import delete_markers
 
 
 def forget_learner(user_id: int) -> None:
-    """Delete all aggregates and markers of a learner; doing it twice does no harm.
+    """Delete all aggregates, markers and reached thresholds of a learner; doing it twice does no harm.
 
     Waits for a worker who has this learner just now, so that nothing is written after it.
 
-    Cost: 6 statements, whatever the number of courses.
+    Cost: 7 statements, whatever the number of courses.
     """
     with transaction.atomic():
         courses = CourseAggregate.objects.filter(user_id=user_id)
         list(courses.order_by("course_id").select_for_update().values_list("course_id", flat=True))
         BlockAggregate.objects.filter(user_id=user_id).delete()
+        ReachedThreshold.objects.filter(user_id=user_id).delete()
         StaleCompletion.objects.filter(user_id=user_id).delete()
         courses.delete()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from completion_aggregator.conf import Settings
+from completion_aggregator.conf import Settings, allow_tracking_events
 
 
 def plugin_settings(settings: Any) -> None:
@@ -13,3 +13,5 @@ def plugin_settings(settings: Any) -> None:
     for setting in Settings.all():
         if setting.name in tokens:
             setattr(settings, setting.name, tokens[setting.name])
+    # The operator may have named other block types.
+    allow_tracking_events(settings)

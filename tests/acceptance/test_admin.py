@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from completion_aggregator.models import Course, StaleCompletion
+from completion_aggregator.models import Course, ReachedThreshold, StaleCompletion
 from completion_aggregator.services import aggregate_stale
 from tests.factories import COURSE_KEY, UserFactory, complete
 
@@ -50,7 +51,24 @@ def test_aggregated_chunks_are_listed_newest_first(admin: Client, learner: Any) 
     assert [chunk.written for chunk in listed] == [5, 11]
 
 
-@pytest.mark.parametrize("model", ["course", "stalecompletion", "aggregatedchunk"])
+def test_reached_thresholds_are_listed_and_what_is_unsent_is_found(admin: Client, learner: Any) -> None:
+    complete(learner, "html/h1", "html/h2", "problem/p1")
+    aggregate_stale()
+    ReachedThreshold.objects.filter(threshold=0.5).update(due_at=timezone.now(), sent_at=None)
+
+    def listed(query: str) -> list[float]:
+        rows = admin.get(f"{ADMIN}/reachedthreshold/?{query}").context["cl"].result_list
+        return sorted(row.threshold for row in rows)
+
+    assert listed("") == [0.25, 0.5]
+    assert listed("due_at__isempty=0") == [0.5]
+    row = ReachedThreshold.objects.get(threshold=0.5)
+    assert str(COURSE_KEY) in admin.get(f"{ADMIN}/reachedthreshold/").content.decode()
+    # It would be told a second time.
+    assert admin.get(f"{ADMIN}/reachedthreshold/{row.pk}/delete/").status_code == 403
+
+
+@pytest.mark.parametrize("model", ["course", "stalecompletion", "aggregatedchunk", "reachedthreshold"])
 def test_nothing_is_added_by_hand(admin: Client, model: str) -> None:
     assert admin.get(f"{ADMIN}/{model}/add/").status_code == 403
 

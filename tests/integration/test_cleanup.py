@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from completion_aggregator.models import BlockAggregate, CourseAggregate, CourseBlock, StaleCompletion
+from completion_aggregator.models import BlockAggregate, CourseAggregate, CourseBlock, ReachedThreshold, StaleCompletion
 from completion_aggregator.services import CleanupReport, aggregate_stale, clean_up, cleanup, mark_learners
 from completion_aggregator.services.structure import sync_course
 from tests.factories import COURSE_KEY, SMALL_COURSE, block, complete, key, publish_course
@@ -22,19 +22,21 @@ SHORT = (block("course/course", "html/h1"), block("html/h1"))
 def rows_of_nobody(*user_ids: int) -> None:
     """Store what a user leaves who was deleted by SQL."""
     for user_id in user_ids:
-        for model in (BlockAggregate, CourseAggregate):
+        for model in (BlockAggregate, CourseAggregate, ReachedThreshold):
             for row in model._default_manager.filter(user_id__lt=GONE)[:2]:
                 row.user_id = user_id
+                if model is ReachedThreshold:
+                    row.pk = None
                 row.save(force_insert=True)
         mark_learners(COURSE_KEY, [user_id])
 
 
 def test_rows_of_users_who_do_not_exist_are_deleted(learner: Any) -> None:
-    complete(learner, "html/h1")
+    complete(learner, "html/h1", "html/h2")
     aggregate_stale()
     rows_of_nobody(GONE, GONE + 1)
 
-    assert clean_up() == CleanupReport(markers=2, course_aggregates=2, block_aggregates=4)
+    assert clean_up() == CleanupReport(markers=2, course_aggregates=2, block_aggregates=4, reached_thresholds=2)
     assert BlockAggregate.objects.count() == 10
     assert set(CourseAggregate.objects.values_list("user_id", flat=True)) == {learner.pk}
     assert clean_up() == CleanupReport()

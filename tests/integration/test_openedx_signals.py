@@ -27,7 +27,7 @@ from xmodule.modulestore.django import StoredBlock, modulestore
 
 from completion_aggregator import handlers
 from completion_aggregator.apps import CompletionAggregatorConfig
-from completion_aggregator.models import BlockAggregate, CourseAggregate, StaleCompletion
+from completion_aggregator.models import BlockAggregate, CourseAggregate, ReachedThreshold, StaleCompletion
 from completion_aggregator.services import aggregate_stale, mark_learners
 from tests import openedx
 from tests.contract.test_lms_contract import PLAIN
@@ -219,7 +219,7 @@ def test_of_a_retired_user_nothing_is_left(learner: Any, signals: Any) -> None:
     for signal in [USER_RETIRE_LMS_CRITICAL, USER_RETIRE_LMS_MISC] if signals == "both" else signals:
         signal.send(sender=object, user=learner, retired_username="retired__x", retired_email="x@example.com")
 
-    for model in (BlockAggregate, CourseAggregate, StaleCompletion):
+    for model in (BlockAggregate, CourseAggregate, ReachedThreshold, StaleCompletion):
         assert set(model.objects.values_list("user_id", flat=True)) == {other.pk}
     assert_stored_is_computed(COURSE_KEY)
 

@@ -98,6 +98,7 @@ def test_cleaning_up_reports_in_rows(learner: Any) -> None:
         "markers": 1,
         "course_aggregates": 0,
         "block_aggregates": 0,
+        "reached_thresholds": 0,
         "blocks": 0,
         "chunks": 0,
     }

@@ -44,7 +44,9 @@ def publish_course(*names: str) -> None:
 
 def show_settings() -> dict[str, Any]:
     names = ("LMS", "BLOCK_TYPES", "ASYNC_AGGREGATION")
-    return {f"COMPLETION_AGGREGATOR_{name}": getattr(settings, f"COMPLETION_AGGREGATOR_{name}") for name in names}
+    found = {name: getattr(settings, f"COMPLETION_AGGREGATOR_{name}") for name in names}
+    allowed = settings.EVENT_TRACKING_BACKENDS_ALLOWED_XAPI_EVENTS
+    return found | {"statements": sorted(name for name in allowed if "completion_aggregator" in name)}
 
 
 def enroll() -> dict[str, Any]:

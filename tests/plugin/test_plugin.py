@@ -32,7 +32,7 @@ class Platform:
             "DATABASE_URL": f"sqlite:///{self.database}",
             "DJANGO_SETTINGS_MODULE": f"{project}.envs.{kind}",
             "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests" / "stubs"))),
-            "PYTHONWARNINGS": "error,ignore:'cgi':DeprecationWarning",
+            "PYTHONWARNINGS": "error,ignore:'cgi':DeprecationWarning,ignore:Python 3.11 support:DeprecationWarning",
         }
         if self.config.exists():
             environment[f"{project.upper()}_CFG"] = str(self.config)
@@ -66,13 +66,22 @@ def test_every_kind_of_settings_loads(platform: Platform, project: str, kind: st
 
 
 def test_settings_have_their_defaults_or_what_the_operator_says(platform: Platform) -> None:
-    platform.config.write_text(json.dumps({"COMPLETION_AGGREGATOR_BLOCK_TYPES": ["course", "chapter"]}))
+    yaml = {
+        "COMPLETION_AGGREGATOR_BLOCK_TYPES": ["course", "chapter"],
+        "COMPLETION_AGGREGATOR_TRACKING_EVENT_TYPES": ["course", "unit"],
+    }
+    platform.config.write_text(json.dumps(yaml))
 
     for project in ("lms", "cms"):
         assert platform.tell(project, "settings") == {
-            "COMPLETION_AGGREGATOR_LMS": "completion_aggregator.lms.openedx.OpenEdX",
-            "COMPLETION_AGGREGATOR_BLOCK_TYPES": ["course", "chapter"],
-            "COMPLETION_AGGREGATOR_ASYNC_AGGREGATION": True,
+            "LMS": "completion_aggregator.lms.openedx.OpenEdX",
+            "BLOCK_TYPES": ["course", "chapter"],
+            "ASYNC_AGGREGATION": True,
+            # What edx-event-routing-backends passes on; of the defaults nothing is emitted.
+            "statements": [
+                f"openedx.completion_aggregator.progress.{name}"
+                for name in ("chapter", "course", "sequential", "unit", "vertical")
+            ],
         }
 
 

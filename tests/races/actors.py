@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
 import signal
@@ -76,6 +77,60 @@ def _work_in_sight(is_busy: mmap) -> None:
                 is_busy[0] = 0
     finally:
         os._exit(1)
+
+
+def listen(until: Event, seed: int, *, act: Actor) -> None:
+    """Act, and write each threshold that is told into the database; now and then fail over it, once it is written."""
+    from django.conf import settings
+    from django.contrib.admin.models import LogEntry
+
+    from completion_aggregator.signals import threshold_reached
+
+    dice = random.Random(seed)  # noqa: S311
+
+    def write_down(user_id: int, threshold: float, **kwargs: Any) -> None:
+        LogEntry.objects.create(user_id=user_id, object_repr=str(threshold), action_flag=1)
+        if dice.random() < 0.1:
+            raise ZeroDivisionError("Now and then.")
+
+    # What is left unsent is due at once: those who look for it meet those who are at it.
+    settings.COMPLETION_AGGREGATOR_RETRY_DELAY = 0
+    logging.getLogger("completion_aggregator.services.thresholds").disabled = True
+    threshold_reached.connect(write_down, weak=False)
+    act(until, seed)
+
+
+def send(until: Event, seed: int) -> None:
+    """Send what others have left unsent."""
+    from completion_aggregator.services import send_reached_thresholds
+
+    while not until.is_set():
+        send_reached_thresholds()
+
+
+def die_at(until: Event, seed: int, *, name: str) -> None:
+    """Aggregate everybody, and be killed by the first receiver of a signal."""
+    from completion_aggregator import signals
+    from completion_aggregator.services import aggregate_stale
+
+    def die(**kwargs: Any) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if not (worker := os.fork()):
+        try:
+            signals.threshold_reached.connect(write_group)
+            getattr(signals, name).connect(die)
+            aggregate_stale()
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(worker, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+def write_group(user_id: int, threshold: float, **kwargs: Any) -> None:
+    from django.contrib.auth.models import Group
+
+    Group.objects.create(name=f"{user_id} {threshold}")
 
 
 def schedule(until: Event, seed: int, *, log: str) -> None:

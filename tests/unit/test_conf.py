@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from completion_aggregator.conf import RETIRED, Setting, Settings, conf
+from completion_aggregator.conf import RETIRED, Setting, Settings, conf, tracking_event_names
 
 BY_NAME = {setting.name: setting for setting in Settings.all()}
 CLASSES = "completion_aggregator.api.common.CompletionPagination"
@@ -28,6 +28,8 @@ def test_every_setting_has_the_name_of_the_replaced_plugin_or_its_prefix() -> No
         "COMPLETION_AGGREGATOR_TASK_TIME_LIMIT",
         "COMPLETION_AGGREGATOR_MAX_ATTEMPTS",
         "COMPLETION_AGGREGATOR_RETRY_DELAY",
+        "COMPLETION_AGGREGATOR_TRACKING_EVENT_TYPES",
+        "COMPLETION_AGGREGATOR_THRESHOLDS",
     ]
 
 
@@ -80,6 +82,19 @@ def test_the_lms_is_open_edx_unless_another_is_named() -> None:
         ("MAX_ATTEMPTS", True, False),
         ("RETRY_DELAY", 0, True),
         ("RETRY_DELAY", None, False),
+        ("TRACKING_EVENT_TYPES", None, True),
+        ("TRACKING_EVENT_TYPES", (), True),
+        ("TRACKING_EVENT_TYPES", {"course"}, True),
+        ("TRACKING_EVENT_TYPES", "course", False),
+        ("TRACKING_EVENT_TYPES", True, False),
+        ("THRESHOLDS", [], True),
+        ("THRESHOLDS", (0.1, 1), True),
+        ("THRESHOLDS", [0], False),
+        ("THRESHOLDS", [1.01], False),
+        ("THRESHOLDS", [True], False),
+        ("THRESHOLDS", ["0.5"], False),
+        ("THRESHOLDS", 0.5, False),
+        ("THRESHOLDS", None, False),
     ],
 )
 def test_what_is_valid(name: str, value: Any, is_valid: bool) -> None:
@@ -94,3 +109,13 @@ def test_retired_settings_are_none_that_still_count() -> None:
     assert RETIRED
     assert not RETIRED.keys() & BY_NAME.keys()
     assert all(name.startswith("COMPLETION_AGGREGATOR_") for name in RETIRED)
+
+
+def test_the_names_of_the_tracking_events_are_those_of_the_replaced_plugin() -> None:
+    assert tracking_event_names(Settings.TRACKING_EVENT_TYPES.default) == [
+        "openedx.completion_aggregator.progress.chapter",
+        "openedx.completion_aggregator.progress.course",
+        "openedx.completion_aggregator.progress.sequential",
+        "openedx.completion_aggregator.progress.vertical",
+    ]
+    assert tracking_event_names(None) == []

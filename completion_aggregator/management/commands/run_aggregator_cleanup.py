@@ -16,5 +16,6 @@ class Command(BaseCommand):
         report = clean_up()
         self.stdout.write(
             f"deleted: {report.markers} markers, {report.course_aggregates} course aggregates, "
-            f"{report.block_aggregates} block aggregates, {report.blocks} blocks, {report.chunks} notes of chunks"
+            f"{report.block_aggregates} block aggregates, {report.reached_thresholds} reached thresholds, "
+            f"{report.blocks} blocks, {report.chunks} notes of chunks"
         )

@@ -20,6 +20,11 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
 CELERY_ALWAYS_EAGER = True
 EVENT_TRACKING_ENABLED = True
 EVENT_TRACKING_BACKENDS: dict[str, object] = {}
+LMS_ROOT_URL = "http://testserver"
+FEATURES: dict[str, bool] = {}
+# What edx-event-routing-backends asks for where it is not really in the platform.
+RUNNING_WITH_TEST_SETTINGS = True
+XAPI_AGENT_IFI_TYPE = "external_id"
 OAUTH2_PROVIDER_APPLICATION_MODEL = "oauth2_provider.Application"
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.AllowAllUsersModelBackend"]
 _ISSUER = "http://testserver/oauth2"
@@ -53,6 +58,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "waffle",
     "oauth2_provider",
+    "celery_utils",
     "eventtracking.django.apps.EventTrackingConfig",
     "common.djangoapps.split_modulestore_django",
     "common.djangoapps.student",
