@@ -7,13 +7,15 @@ from contextlib import nullcontext
 from typing import Any
 
 from completion.models import BlockCompletion
+from django.apps import apps as django_apps
 from django.contrib.auth import get_user_model
 from django.db import OperationalError, connections, router, transaction
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_migrate, post_save
 
 from completion_aggregator.conf import conf
-from completion_aggregator.models import StaleCompletion
+from completion_aggregator.models import StaleCompletion, Takeover
 from completion_aggregator.services import aggregate, mark_completion
+from completion_aggregator.services.takeover import take_over_if_small
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +24,8 @@ def connect() -> None:
     """Connect the receivers; called once, when the app is ready."""
     post_save.connect(completion_changed, sender=BlockCompletion, dispatch_uid="completion_aggregator.saved")
     post_delete.connect(completion_changed, sender=BlockCompletion, dispatch_uid="completion_aggregator.deleted")
+    app = django_apps.get_app_config("completion_aggregator")
+    post_migrate.connect(migrated, sender=app, dispatch_uid="completion_aggregator.migrated")
 
 
 def completion_changed(sender: type[BlockCompletion], instance: BlockCompletion, **kwargs: Any) -> None:
@@ -46,6 +50,15 @@ def completion_changed(sender: type[BlockCompletion], instance: BlockCompletion,
         return
     if not conf.ASYNC_AGGREGATION:
         transaction.on_commit(lambda: aggregate(course_key, [user_id]), robust=True)
+
+
+def migrated(sender: Any, using: str, **kwargs: Any) -> None:
+    """The tables were migrated: take over what 4.5 has left, if it is little."""
+    tables = kwargs.get("apps", django_apps).all_models["completion_aggregator"]
+    # Not on the way back, nor on another database.
+    if Takeover._meta.model_name in tables and using == router.db_for_write(Takeover):
+        say = kwargs["stdout"].write if kwargs.get("verbosity") and kwargs.get("stdout") else log.info
+        take_over_if_small(say)
 
 
 def _is_undone(connection: Any, error: Exception) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import django.utils.timezone
 from django.db import migrations, models
 
+from completion_aggregator.migrations._repeatable import RepeatableMigration
 
-class Migration(migrations.Migration):
+
+class Migration(RepeatableMigration):
     dependencies = [
         ("completion_aggregator", "0008_integer_keys"),
     ]
