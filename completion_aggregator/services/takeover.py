@@ -4,13 +4,16 @@ A batch is one transaction: rows are copied, everybody they are about is marked,
 noted. So it can be killed at any point, and whoever has copied rows is stale until a worker has computed them: the
 rows of 4.5 are a beginning, not the truth. What a worker has computed meanwhile is left alone.
 
-The LMS is not asked. Courses and blocks get the rows that the keys need; a worker fills in what is missing.
+Courses and blocks get the rows that the keys need, without the structure; the first worker fills that in. The LMS is
+asked only which courses it has.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
@@ -34,6 +37,7 @@ from django.db.models.functions import Left
 from django.utils import timezone
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from completion_aggregator.compat import get_lms
 from completion_aggregator.exceptions import CompletionAggregatorError, InvalidKeyError
 from completion_aggregator.models import (
     BlockAggregate,
@@ -49,6 +53,9 @@ from completion_aggregator.selectors.stats import forget_means
 from completion_aggregator.upsert import KeyText, drop_tables, insert_select
 from completion_aggregator.utils import parse_course_key
 
+log = logging.getLogger(__name__)
+
+OLD = "openedx-completion-aggregator 4.5"
 #: Old rows in one transaction: it takes some tenths of a second.
 BATCH_SIZE = 10_000
 #: So many rows are taken over by `migrate` itself: a matter of seconds.
@@ -117,12 +124,18 @@ def take_over_if_small(say: Callable[[str], object]) -> None:
     if takeover is None:
         return
     if sum(rows[: SMALL + 1].count() for rows in (_open_markers(takeover), _aggregates(takeover))) > SMALL:
-        say("Rows of openedx-completion-aggregator 4.5 wait. Take them over with: manage.py migrate_aggregates")
+        say(f"Rows of {OLD} wait. Take them over with: manage.py migrate_aggregates")
         return
     remaining = begin_takeover()
-    while take_over_batch():
-        pass
-    say(f"Taken over from openedx-completion-aggregator 4.5: {remaining.aggregates} aggregates")
+    try:
+        while take_over_batch():
+            pass
+    except Exception as error:
+        # The tables are there: that is what whoever migrates has asked for.
+        log.exception("The rows of 4.5 could not be taken over")
+        say(f"Rows of {OLD} could not be taken over: {error}. Try again with: manage.py migrate_aggregates")
+        return
+    say(f"Taken over from {OLD}: {remaining.aggregates} aggregates")
 
 
 def drop_old_tables() -> None:
@@ -238,8 +251,16 @@ def _copy(rows: QuerySet[OldAggregate]) -> None:
 
 
 def _mark(rows: QuerySet[OldAggregate]) -> None:
-    """Mark everybody whose rows these are, whether or not a marker is open: a worker may have it in hand."""
-    learners = rows.values_list(
+    """Mark everybody whose rows these are, whether or not a marker is open: a worker may have it in hand.
+
+    Of a course that the LMS does not have any more, nothing else than these rows will ever be known.
+    """
+    keys = []
+    for text in rows.values_list(KeyText("course_id"), flat=True).distinct():
+        with suppress(InvalidKeyError):
+            keys.append(parse_course_key(text))
+    known = list(get_lms().course_versions(keys))
+    learners = rows.filter(course__course_key__in=list(map(str, known))).values_list(
         "user_id",
         KeyText("course_id"),
         Value(timezone.now(), output_field=DateTimeField()),
@@ -248,14 +269,8 @@ def _mark(rows: QuerySet[OldAggregate]) -> None:
     )
     fields = ("user_id", "course_key", "created", "attempts", "last_error")
     insert_select(StaleCompletion, fields, learners.distinct(), using=rows.db)
-    keys = list(rows.values_list(KeyText("course_id"), flat=True).distinct())
-    transaction.on_commit(lambda: _forget_means(keys), robust=True)
-
-
-def _forget_means(course_keys: list[str]) -> None:
-    for key in course_keys:
-        with suppress(InvalidKeyError):
-            forget_means(parse_course_key(key))
+    for key in keys:
+        transaction.on_commit(partial(forget_means, key), robust=True)
 
 
 def _text(text: str) -> Value:
