@@ -162,7 +162,7 @@ def test_the_swap_and_the_way_back(database: None) -> None:
         assert "No migrations to apply" in site.ask("run", command="migrate", arguments=[])["answer"]
         assert site.ask("ask")["answer"] == as_4_5_says
         site.ask("run", command="run_aggregator_service", arguments=[])
-        site.ask("run", command="reaggregate_course", arguments=["course-v1:Bench+Main+1"])
+        site.ask("run", command="run_aggregator_cleanup", arguments=[])
 
     # And swaps once more, for good.
     manage("migrate")
