@@ -288,14 +288,7 @@ class OldAggregate(models.Model):
     id = models.BigAutoField(primary_key=True)
     # No relation: whoever deletes a user would look into the table, there or not.
     user_id = models.BigIntegerField()
-    course = models.ForeignKey(
-        Course,
-        on_delete=models.DO_NOTHING,
-        to_field="course_key",
-        db_column="course_key",
-        db_constraint=False,
-        related_name="+",
-    )
+    course_key = models.CharField(max_length=255)
     aggregation_name = models.CharField(max_length=255)
     block_key = models.CharField(max_length=255)
     earned = models.FloatField()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import django.db.models.deletion
 from django.db import migrations, models
 
 from completion_aggregator.migrations._repeatable import RepeatableMigration
@@ -45,17 +44,7 @@ class Migration(RepeatableMigration):
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 ("user_id", models.BigIntegerField()),
-                (
-                    "course",
-                    models.ForeignKey(
-                        db_column="course_key",
-                        db_constraint=False,
-                        on_delete=django.db.models.deletion.DO_NOTHING,
-                        related_name="+",
-                        to="completion_aggregator.course",
-                        to_field="course_key",
-                    ),
-                ),
+                ("course_key", models.CharField(max_length=255)),
                 ("aggregation_name", models.CharField(max_length=255)),
                 ("block_key", models.CharField(max_length=255)),
                 ("earned", models.FloatField()),

@@ -24,12 +24,12 @@ from django.db.models import (
     Count,
     DateTimeField,
     Exists,
-    F,
     IntegerField,
     JSONField,
     Max,
     OuterRef,
     QuerySet,
+    Subquery,
     Value,
     When,
 )
@@ -203,23 +203,27 @@ def _take_over_aggregates(takeover: Takeover, batch_size: int) -> int:
     return int(batch["number"])
 
 
+# Courses and blocks are looked up for each row: of a join, MySQL might begin at the wrong end, with all courses.
+_COURSE = Course.objects.filter(course_key=OuterRef("course_key"))
+_BLOCK = CourseBlock.objects.filter(course__course_key=OuterRef("course_key"), block_key=OuterRef("block_key"))
+
+
 def _add_structure(rows: QuerySet[OldAggregate]) -> None:
     """Give courses and blocks that have none a row, as if they had left the LMS; a worker corrects that."""
     insert_select(
         Course,
         ("course_key", "version", "structure"),
-        rows.filter(~Exists(Course.objects.filter(course_key=OuterRef("course_id"))))
-        .values_list(KeyText("course_id"), _text(""), Value([], output_field=JSONField()))
+        rows.filter(~Exists(_COURSE))
+        .values_list(KeyText("course_key"), _text(""), Value([], output_field=JSONField()))
         .distinct(),
         using=rows.db,
         ignore_conflicts=True,
     )
-    known = CourseBlock.objects.filter(course__course_key=OuterRef("course_id"), block_key=OuterRef("block_key"))
     insert_select(
         CourseBlock,
         ("course_id", "block_key", "block_type", "display_name"),
-        rows.filter(~Exists(known))
-        .values_list("course__id", KeyText("block_key"), Left("aggregation_name", 64), _text(""))
+        rows.filter(~Exists(_BLOCK))
+        .values_list(_id_of(_COURSE), KeyText("block_key"), Left("aggregation_name", 64), _text(""))
         .distinct(),
         using=rows.db,
         ignore_conflicts=True,
@@ -232,9 +236,9 @@ def _copy(rows: QuerySet[OldAggregate]) -> None:
     insert_select(
         BlockAggregate,
         ("user_id", "block_id", *values, "modified"),
-        rows.filter(course__blocks__block_key=F("block_key"))
-        .order_by("user_id", "course__blocks__id")
-        .values_list("user_id", "course__blocks__id", *values, "modified"),
+        rows.annotate(block=_id_of(_BLOCK))
+        .order_by("user_id", "block")
+        .values_list("user_id", "block", *values, "modified"),
         using=rows.db,
         ignore_conflicts=True,
     )
@@ -243,8 +247,9 @@ def _copy(rows: QuerySet[OldAggregate]) -> None:
         CourseAggregate,
         ("course_id", "user_id", *values, "percent", "computed_at", "completed_at"),
         rows.filter(aggregation_name="course")
-        .order_by("course__id", "user_id")
-        .values_list("course__id", "user_id", *values, "percent", "modified", completed_at),
+        .annotate(course=_id_of(_COURSE))
+        .order_by("course", "user_id")
+        .values_list("course", "user_id", *values, "percent", "modified", completed_at),
         using=rows.db,
         ignore_conflicts=True,
     )
@@ -256,21 +261,31 @@ def _mark(rows: QuerySet[OldAggregate]) -> None:
     Of a course that the LMS does not have any more, nothing else than these rows will ever be known.
     """
     keys = []
-    for text in rows.values_list(KeyText("course_id"), flat=True).distinct():
+    for text in rows.values_list(KeyText("course_key"), flat=True).distinct():
         with suppress(InvalidKeyError):
             keys.append(parse_course_key(text))
-    known = list(get_lms().course_versions(keys))
-    learners = rows.filter(course__course_key__in=list(map(str, known))).values_list(
-        "user_id",
-        KeyText("course_id"),
-        Value(timezone.now(), output_field=DateTimeField()),
-        Value(0, output_field=IntegerField()),
-        _text(""),
+    known = Course.objects.filter(course_key__in=list(map(str, get_lms().course_versions(keys))))
+    insert_select(
+        StaleCompletion,
+        ("user_id", "course_key", "created", "attempts", "last_error"),
+        rows.annotate(course=_id_of(_COURSE))
+        .filter(course__in=list(known.values_list("id", flat=True)))
+        .values_list(
+            "user_id",
+            KeyText("course_key"),
+            Value(timezone.now(), output_field=DateTimeField()),
+            Value(0, output_field=IntegerField()),
+            _text(""),
+        )
+        .distinct(),
+        using=rows.db,
     )
-    fields = ("user_id", "course_key", "created", "attempts", "last_error")
-    insert_select(StaleCompletion, fields, learners.distinct(), using=rows.db)
     for key in keys:
         transaction.on_commit(partial(forget_means, key), robust=True)
+
+
+def _id_of(rows: QuerySet[Any]) -> Subquery:
+    return Subquery(rows.values("id"))
 
 
 def _text(text: str) -> Value:
