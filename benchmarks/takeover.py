@@ -98,8 +98,9 @@ def fill(rows: int) -> None:
             cursor.execute(
                 "INSERT INTO completion_aggregator_aggregator (user_id, course_key, aggregation_name, block_key,"
                 " earned, possible, percent, optional_earned, optional_possible, optional_percent, last_modified,"
-                " created, modified) SELECT u.id, b.course_key, b.block_type, b.block_key, 1, 5, 0.2, 0, 0, 1, NOW(6), NOW(6),"
-                " NOW(6) FROM auth_user u STRAIGHT_JOIN block b ON b.place = u.id MOD %s"
+                " created, modified)"
+                " SELECT u.id, b.course_key, b.block_type, b.block_key, 1, 5, 0.2, 0, 0, 1, NOW(6), NOW(6), NOW(6)"
+                " FROM auth_user u STRAIGHT_JOIN block b ON b.place = u.id MOD %s"
                 " WHERE u.id BETWEEN %s AND %s ORDER BY u.id, b.number",
                 [len(COURSES), first, min(first + 499, learners)],
             )
