@@ -203,6 +203,9 @@ class Migration(RepeatableMigration):
             options={
                 "verbose_name": "block",
                 "verbose_name_plural": "blocks",
+                "constraints": [
+                    models.UniqueConstraint(fields=("course", "block_key"), name="agg_courseblock_key"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -244,6 +247,7 @@ class Migration(RepeatableMigration):
             options={
                 "verbose_name": "block aggregate",
                 "verbose_name_plural": "block aggregates",
+                "indexes": [models.Index(fields=["block", "user"], name="agg_blockaggregate_block")],
             },
         ),
         CreateMarkers(
@@ -275,6 +279,10 @@ class Migration(RepeatableMigration):
             options={
                 "verbose_name": "stale completion",
                 "verbose_name_plural": "stale completions",
+                "indexes": [
+                    models.Index(fields=["user", "course_key"], name="agg_stale_user"),
+                    models.Index(fields=["course_key", "user"], name="agg_stale_course"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -321,22 +329,6 @@ class Migration(RepeatableMigration):
                     models.Index(fields=["course", "last_modified", "user"], name="agg_courseaggregate_activity"),
                 ],
             },
-        ),
-        migrations.AddConstraint(
-            model_name="courseblock",
-            constraint=models.UniqueConstraint(fields=("course", "block_key"), name="agg_courseblock_key"),
-        ),
-        migrations.AddIndex(
-            model_name="blockaggregate",
-            index=models.Index(fields=["block", "user"], name="agg_blockaggregate_block"),
-        ),
-        migrations.AddIndex(
-            model_name="stalecompletion",
-            index=models.Index(fields=["user", "course_key"], name="agg_stale_user"),
-        ),
-        migrations.AddIndex(
-            model_name="stalecompletion",
-            index=models.Index(fields=["course_key", "user"], name="agg_stale_course"),
         ),
         migrations.RunPython(create_view, drop_view, atomic=False),
     ]

@@ -30,6 +30,7 @@ class Migration(RepeatableMigration):
             options={
                 "verbose_name": "aggregated chunk",
                 "verbose_name_plural": "aggregated chunks",
+                "indexes": [models.Index(fields=["finished_at"], name="agg_chunk_finished")],
             },
         ),
         migrations.RemoveIndex(
@@ -44,9 +45,5 @@ class Migration(RepeatableMigration):
         migrations.AddIndex(
             model_name="stalecompletion",
             index=models.Index(fields=["course_key", "id"], name="agg_stale_age"),
-        ),
-        migrations.AddIndex(
-            model_name="aggregatedchunk",
-            index=models.Index(fields=["finished_at"], name="agg_chunk_finished"),
         ),
     ]

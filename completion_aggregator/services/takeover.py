@@ -265,21 +265,18 @@ def _mark(rows: QuerySet[OldAggregate]) -> None:
         with suppress(InvalidKeyError):
             keys.append(parse_course_key(text))
     known = Course.objects.filter(course_key__in=list(map(str, get_lms().course_versions(keys))))
-    insert_select(
-        StaleCompletion,
-        ("user_id", "course_key", "created", "attempts", "last_error"),
-        rows.annotate(course=_id_of(_COURSE))
-        .filter(course__in=list(known.values_list("id", flat=True)))
-        .values_list(
-            "user_id",
-            KeyText("course_key"),
-            Value(timezone.now(), output_field=DateTimeField()),
-            Value(0, output_field=IntegerField()),
-            _text(""),
-        )
-        .distinct(),
-        using=rows.db,
+    ids = list(known.values_list("id", flat=True))
+    learners = rows.annotate(course=_id_of(_COURSE)).filter(course__in=ids)
+    markers = learners.values_list(
+        "user_id",
+        KeyText("course_key"),
+        Value(timezone.now(), output_field=DateTimeField()),
+        Value(0, output_field=IntegerField()),
+        _text(""),
     )
+    if ids:
+        fields = ("user_id", "course_key", "created", "attempts", "last_error")
+        insert_select(StaleCompletion, fields, markers.distinct(), using=rows.db)
     for key in keys:
         transaction.on_commit(partial(forget_means, key), robust=True)
 

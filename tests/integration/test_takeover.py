@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
@@ -34,6 +33,7 @@ from completion_aggregator.selectors.computed import compute
 from completion_aggregator.services import aggregate, aggregate_stale, mark_learners, takeover
 from completion_aggregator.services.takeover import begin_takeover, take_over_batch
 from tests.factories import COURSE_KEY, EnrollmentFactory, UserFactory, complete, key
+from tests.killing import Killed, dying
 from tests.truth import assert_stored_is_computed
 
 DETAIL = f"/api/completion/v1/course/{COURSE_KEY}/"
@@ -182,6 +182,15 @@ def test_nobody_is_marked_in_a_course_that_the_lms_does_not_have(learners: list[
     assert set(StaleCompletion.objects.values_list("course_key", flat=True)) == {str(COURSE_KEY)}
 
 
+def test_nobody_at_all_is_marked_where_the_lms_has_no_such_course(course: Any) -> None:
+    left(UserFactory().pk, "course/course", course_key=GONE)
+
+    take_over()
+
+    assert rows(Aggregator) == rows(OldAggregate)
+    assert not StaleCompletion.objects.exists()
+
+
 def test_long_block_types_are_cut(learners: list[Any]) -> None:
     left(learners[0].pk, f"{'x' * 70}/block")
 
@@ -224,25 +233,6 @@ def test_a_batch_of_many_rows_costs_what_one_of_few_costs(learners: list[Any]) -
 
 
 # Interrupted
-
-
-class Killed(BaseException):
-    """Ends the copy in the middle of a statement."""
-
-
-@contextmanager
-def dying(at: int, error: BaseException | type[BaseException] = Killed) -> Iterator[list[int]]:
-    """Let the statement of this number, from 1, fail; give how many there were."""
-    count = [0]
-
-    def execute(run: Any, *arguments: Any) -> Any:
-        count[0] += 1
-        if count[0] == at:
-            raise error
-        return run(*arguments)
-
-    with connection.execute_wrapper(execute):
-        yield count
 
 
 def test_killed_at_any_statement_it_goes_on(learners: list[Any]) -> None:
