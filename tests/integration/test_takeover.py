@@ -8,13 +8,13 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from completion_aggregator import checks
 from completion_aggregator.compat import get_lms
 from completion_aggregator.handlers import migrated
 from completion_aggregator.models import (
@@ -169,6 +169,19 @@ def test_a_course_of_another_letter_case_is_another_course(learners: list[Any]) 
     take_over()
 
     assert sorted(Course.objects.values_list("course_key", flat=True)) == sorted([str(COURSE_KEY), twin])
+    assert rows(Aggregator) == rows(OldAggregate)
+
+
+def test_tables_of_an_old_character_set_are_read(learners: list[Any]) -> None:
+    if connection.vendor != "mysql":
+        return  # Texts have one character set there.
+    left(learners[0].pk, "course/course", 1.0, course_key=str(COURSE_KEY).lower())
+    with connection.cursor() as cursor:
+        for model in (OldAggregate, OldMarker):
+            cursor.execute(f"ALTER TABLE {model._meta.db_table} CONVERT TO CHARACTER SET utf8mb3")
+
+    take_over()
+
     assert rows(Aggregator) == rows(OldAggregate)
 
 
@@ -505,10 +518,16 @@ def test_other_databases_are_none_of_its_business(learners: list[Any]) -> None:
 
 
 def test_a_check_says_that_rows_wait(learners: list[Any]) -> None:
-    (warning,) = checks.check_takeover(databases=["default"])
+    (warning,) = run_checks(tags=["database"], databases=["default"])
     assert warning.id == "completion_aggregator.W001"
-    assert list(checks.check_takeover(databases=None)) == []
+    assert run_checks(tags=["database"]) == []
 
     take_over()
 
-    assert list(checks.check_takeover(databases=["default"])) == []
+    assert run_checks(tags=["database"], databases=["default"]) == []
+
+
+def test_the_check_waits_for_the_table(old_tables: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Takeover._meta, "db_table", "not_there_yet")
+
+    assert run_checks(tags=["database"], databases=["default"]) == []
