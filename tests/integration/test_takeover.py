@@ -528,6 +528,6 @@ def test_a_check_says_that_rows_wait(learners: list[Any]) -> None:
 
 
 def test_the_check_waits_for_the_table(old_tables: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Takeover._meta, "db_table", "not_there_yet")
-
-    assert run_checks(tags=["database"], databases=["default"]) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(Takeover._meta, "db_table", "not_there_yet")
+        assert run_checks(tags=["database"], databases=["default"]) == []
