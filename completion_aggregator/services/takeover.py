@@ -173,9 +173,9 @@ def _take_over_markers(takeover: Takeover, batch_size: int) -> int:
     ids = dict(users._default_manager.filter(**named).values_list(users.USERNAME_FIELD, "pk"))
     wanted = {(ids[username], key): None for _, username, key in markers if username in ids}
     open_now = set(
-        StaleCompletion.objects.filter(
-            user_id__in={user_id for user_id, _ in wanted}, course_key__in={key for _, key in wanted}, block_key=None
-        ).values_list("user_id", "course_key")
+        StaleCompletion.objects.filter(user_id__in={user_id for user_id, _ in wanted}, block_key=None).values_list(
+            "user_id", "course_key"
+        )
     )
     StaleCompletion.objects.bulk_create(
         [StaleCompletion(user_id=user_id, course_key=key) for user_id, key in wanted if (user_id, key) not in open_now],
