@@ -80,17 +80,19 @@ def insert_select(
     *,
     using: str,
     ignore_conflicts: bool = False,
+    exact: bool = False,
 ) -> int:
     """Insert what a query selects, in one statement; return the number of rows that were inserted.
 
     Args:
         fields: attribute names, in the order of the columns that `rows` selects.
         ignore_conflicts: leave rows as they are that are there already; `rows` must have a condition then.
+        exact: `rows` has subqueries that depend on texts whose column does not regard letter case; they shall.
     """
     connection, columns = connections[using], _columns(model, fields)
     sql, parameters = rows.query.get_compiler(using).as_sql()
     ending = _leave(connection, model, columns[0]) if ignore_conflicts else ""
-    beginning = _EXACT if connection.vendor == "mysql" else ""
+    beginning = _EXACT if exact and connection.vendor == "mysql" else ""
     with connection.cursor() as cursor:
         cursor.execute(f"{beginning}{_insert(connection, model, columns)} {sql}{ending}", parameters)
         return int(cursor.rowcount)

@@ -11,7 +11,7 @@ asked only which courses it has.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -210,48 +210,40 @@ _BLOCK = CourseBlock.objects.filter(course__course_key=OuterRef("course_key"), b
 
 def _add_structure(rows: QuerySet[OldAggregate]) -> None:
     """Give courses and blocks that have none a row, as if they had left the LMS; a worker corrects that."""
-    insert_select(
+    _insert(
         Course,
         ("course_key", "version", "structure"),
         rows.filter(~Exists(_COURSE))
         .values_list(KeyText("course_key"), _text(""), Value([], output_field=JSONField()))
         .distinct(),
-        using=rows.db,
-        ignore_conflicts=True,
     )
-    insert_select(
+    _insert(
         CourseBlock,
         ("course_id", "block_key", "block_type", "display_name"),
         rows.filter(~Exists(_BLOCK))
         .values_list(_id_of(_COURSE), KeyText("block_key"), Left("aggregation_name", 64), _text(""))
         .distinct(),
-        using=rows.db,
-        ignore_conflicts=True,
     )
 
 
 def _copy(rows: QuerySet[OldAggregate]) -> None:
     """Copy aggregates, in order of the primary keys, as workers write them; those that are there are newer."""
     values = ("earned", "possible", "optional_earned", "optional_possible", "last_modified")
-    insert_select(
+    _insert(
         BlockAggregate,
         ("user_id", "block_id", *values, "modified"),
         rows.annotate(block=_id_of(_BLOCK))
         .order_by("user_id", "block")
         .values_list("user_id", "block", *values, "modified"),
-        using=rows.db,
-        ignore_conflicts=True,
     )
     completed_at = Case(When(percent=1.0, then="modified"), output_field=DateTimeField())
-    insert_select(
+    _insert(
         CourseAggregate,
         ("course_id", "user_id", *values, "percent", "computed_at", "completed_at"),
         rows.filter(aggregation_name="course")
         .annotate(course=_id_of(_COURSE))
         .order_by("course", "user_id")
         .values_list("course", "user_id", *values, "percent", "modified", completed_at),
-        using=rows.db,
-        ignore_conflicts=True,
     )
 
 
@@ -276,9 +268,13 @@ def _mark(rows: QuerySet[OldAggregate]) -> None:
     )
     if ids:
         fields = ("user_id", "course_key", "created", "attempts", "last_error")
-        insert_select(StaleCompletion, fields, markers.distinct(), using=rows.db)
+        _insert(StaleCompletion, fields, markers.distinct())
     for key in keys:
         transaction.on_commit(partial(forget_means, key), robust=True)
+
+
+def _insert(model: Any, fields: Sequence[str], rows: QuerySet[Any]) -> None:
+    insert_select(model, fields, rows, using=rows.db, ignore_conflicts=True, exact=True)
 
 
 def _id_of(rows: QuerySet[Any]) -> Subquery:
