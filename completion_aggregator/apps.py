@@ -84,5 +84,8 @@ class CompletionAggregatorConfig(AppConfig):
             checks.check_settings,
             checks.check_classes,
             checks.check_retired_settings,
+            checks.check_old_package,
         ):
             django_checks.register(check, "completion_aggregator")
+        for check in (checks.check_old_migrations, checks.check_takeover):
+            django_checks.register(check, django_checks.Tags.database, "completion_aggregator")

@@ -1,8 +1,8 @@
 """Signal receivers: one service call each. Nothing is raised into the sender, unless its transaction is lost anyway.
 
-That of completions is connected here, for every LMS. Those of what else happens in Open edX are connected by its plugin
-machinery (`apps.py`), in the process where it happens: publishing in Studio, enrolling in the LMS. Each writes markers
-into the database that both share, in the sender's transaction.
+Those of completions and migrations are connected here, for every LMS. Those of what else happens in Open edX are
+connected by its plugin machinery (`apps.py`), in the process where it happens: publishing in Studio, enrolling in the
+LMS. Each writes markers into the database that both share, in the sender's transaction.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from completion.models import BlockCompletion
+from django.apps import apps as django_apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import OperationalError, connections, router, transaction
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_migrate, post_save
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
 from completion_aggregator.conf import conf
-from completion_aggregator.models import StaleCompletion
+from completion_aggregator.models import StaleCompletion, Takeover
 from completion_aggregator.services import (
     aggregate,
     forget_course,
@@ -30,14 +31,17 @@ from completion_aggregator.services import (
     mark_learner_in_org,
     mark_learners,
 )
+from completion_aggregator.services.takeover import take_over_if_small
 
 log = logging.getLogger(__name__)
 
 
 def connect() -> None:
-    """Connect the receivers of completions; called once, when the app is ready."""
+    """Connect the receivers of completions and migrations; called once, when the app is ready."""
     post_save.connect(completion_changed, sender=BlockCompletion, dispatch_uid="completion_aggregator.saved")
     post_delete.connect(completion_changed, sender=BlockCompletion, dispatch_uid="completion_aggregator.deleted")
+    app = django_apps.get_app_config("completion_aggregator")
+    post_migrate.connect(migrated, sender=app, dispatch_uid="completion_aggregator.migrated")
 
 
 def completion_changed(sender: type[BlockCompletion], instance: BlockCompletion, **kwargs: Any) -> None:
@@ -108,6 +112,15 @@ def user_retired(sender: object, user: AbstractBaseUser, **kwargs: Any) -> None:
     """A user asked to be forgotten. Two signals tell it, some time apart: if one fails, the other does it."""
     with _harmless("The aggregates of learner %s could not be deleted", user.pk):
         forget_learner(user.pk)
+
+
+def migrated(sender: Any, using: str, **kwargs: Any) -> None:
+    """The tables were migrated: take over what 4.5 has left, if it is little."""
+    tables = kwargs.get("apps", django_apps).all_models["completion_aggregator"]
+    # Not on the way back, nor on another database.
+    if Takeover._meta.model_name in tables and using == router.db_for_write(Takeover):
+        say = kwargs["stdout"].write if kwargs.get("verbosity") and kwargs.get("stdout") else log.info
+        take_over_if_small(say)
 
 
 def _mark_course(course_key: CourseKey) -> None:

@@ -295,3 +295,70 @@ class Aggregator(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id}: {self.aggregation_name} {self.block_key} {self.percent:.0%}"
+
+
+class Takeover(models.Model):
+    """One row: how far the rows that openedx-completion-aggregator 4.5 has left are taken over; none: it left nothing.
+
+    Written by the migration, then in the transaction of each batch.
+    """
+
+    last_marker_id = models.BigIntegerField(_("last marker"), default=0)
+    markers = models.BigIntegerField(_("markers taken over"), default=0)
+    #: Open markers that name a user who does not exist.
+    markers_of_nobody = models.BigIntegerField(_("markers of vanished users"), default=0)
+    last_aggregate_id = models.BigIntegerField(_("last aggregate"), default=0)
+    copied = models.BigIntegerField(_("aggregates copied"), default=0)
+    #: How many there are to copy; null: not counted yet.
+    total = models.BigIntegerField(_("aggregates"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("takeover")
+        verbose_name_plural = _("takeovers")
+
+    def __str__(self) -> str:
+        return f"{self.copied} of {self.total}"
+
+
+class OldAggregate(models.Model):
+    """One row per learner and aggregator block, as 4.5 has left it. The table is there on sites that ran it alone."""
+
+    id = models.BigAutoField(primary_key=True)
+    # No relation: whoever deletes a user would look into the table, there or not.
+    user_id = models.BigIntegerField()
+    course_key = models.CharField(max_length=255)
+    aggregation_name = models.CharField(max_length=255)
+    block_key = models.CharField(max_length=255)
+    earned = models.FloatField()
+    possible = models.FloatField()
+    percent = models.FloatField()
+    optional_earned = models.FloatField()
+    optional_possible = models.FloatField()
+    last_modified = models.DateTimeField()
+    modified = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "completion_aggregator_aggregator_4_5"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.block_key}"
+
+
+class OldMarker(models.Model):
+    """One row per marker, open or resolved, as 4.5 has left it. The table is there on sites that ran it alone."""
+
+    id = models.BigAutoField(primary_key=True)
+    username = models.CharField(max_length=255)
+    course_key = models.CharField(max_length=255)
+    resolved = models.BooleanField()
+
+    class Meta:
+        managed = False
+        db_table = "completion_aggregator_stalecompletion_4_5"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.username} in {self.course_key}"

@@ -18,10 +18,14 @@ from typing import Any
 from django.conf import settings
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Func
 from django.db.models.functions import Cast
 
 #: One document must fit into max_allowed_packet (16 MB by default): about 100 bytes a row.
 MAX_ROWS = 50_000
+#: MariaDB keeps what a subquery gives by the values that it depends on, and takes A for a where their columns do.
+#: To MySQL, which does not, it is a comment.
+_EXACT = "/*M! SET STATEMENT optimizer_switch='subquery_cache=off' FOR */ "
 
 
 class MomentText(Cast):
@@ -42,6 +46,25 @@ class MomentText(Cast):
         return self.as_sql(compiler, connection, template=template, **extra)
 
 
+class KeyText(Func):
+    """A key in a column of any character set and collation, as our columns hold it: letter case counts."""
+
+    template = "%(expressions)s"
+    output_field = models.CharField()
+
+    def as_mysql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        template = "CONVERT(%(expressions)s USING utf8mb4) COLLATE utf8mb4_bin"
+        return self.as_sql(compiler, connection, template=template, **extra)
+
+
+def drop_tables(names: Iterable[str], *, using: str) -> None:
+    """Drop those of the tables that there are."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        for name in names:
+            cursor.execute(f"DROP TABLE IF EXISTS {connection.ops.quote_name(name)}")
+
+
 def read_moment(text: str, *, using: str) -> datetime:
     """Turn what `MomentText` gave into what Django gives for the same column."""
     moment = datetime.fromisoformat(text)
@@ -50,15 +73,28 @@ def read_moment(text: str, *, using: str) -> datetime:
     return moment
 
 
-def insert_select(model: type[models.Model], fields: Sequence[str], rows: models.QuerySet[Any], *, using: str) -> int:
-    """Insert what a query selects, in one statement; return the number of rows.
+def insert_select(
+    model: type[models.Model],
+    fields: Sequence[str],
+    rows: models.QuerySet[Any],
+    *,
+    using: str,
+    ignore_conflicts: bool = False,
+    exact: bool = False,
+) -> int:
+    """Insert what a query selects, in one statement; return the number of rows that were inserted.
 
     Args:
         fields: attribute names, in the order of the columns that `rows` selects.
+        ignore_conflicts: leave rows as they are that are there already; `rows` must have a condition then.
+        exact: `rows` has subqueries that depend on texts whose column does not regard letter case; they shall.
     """
+    connection, columns = connections[using], _columns(model, fields)
     sql, parameters = rows.query.get_compiler(using).as_sql()
-    with connections[using].cursor() as cursor:
-        cursor.execute(f"{_insert(connections[using], model, _columns(model, fields))} {sql}", parameters)
+    ending = _leave(connection, model, columns[0]) if ignore_conflicts else ""
+    beginning = _EXACT if exact and connection.vendor == "mysql" else ""
+    with connection.cursor() as cursor:
+        cursor.execute(f"{beginning}{_insert(connection, model, columns)} {sql}{ending}", parameters)
         return int(cursor.rowcount)
 
 
@@ -121,6 +157,14 @@ def _columns(model: type[models.Model], fields: Iterable[str]) -> list[Any]:
 def _insert(connection: BaseDatabaseWrapper, model: type[models.Model], columns: Sequence[Any]) -> str:
     quote = connection.ops.quote_name
     return f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(quote(field.column) for field in columns)})"
+
+
+def _leave(connection: BaseDatabaseWrapper, model: type[models.Model], column: Any) -> str:
+    """Return what has a conflict change nothing. INSERT IGNORE would pass over values that do not fit, too."""
+    if connection.vendor != "mysql":
+        return " ON CONFLICT DO NOTHING"
+    same = f"{connection.ops.quote_name(model._meta.db_table)}.{connection.ops.quote_name(column.column)}"
+    return f" ON DUPLICATE KEY UPDATE {same} = {same}"
 
 
 def _on_conflict(connection: BaseDatabaseWrapper, model: type[models.Model], columns: Sequence[Any], new: str) -> str:

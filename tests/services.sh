@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The whole suite on MariaDB (or MySQL) and on PostgreSQL; then, on one after the other, the races between processes and
-# the Celery workers over Redis and over RabbitMQ. A server that cannot be reached is a failure.
+# the Celery workers over Redis and over RabbitMQ; at last the swap with openedx-completion-aggregator 4.5.0, which is
+# installed into an environment of its own. A server that cannot be reached is a failure.
 # MARIADB_URL, POSTGRESQL_URL, REDIS_URL and RABBITMQ_URL name other servers than those on loopback.
 # usage: tests/services.sh PYTHON
 set -euo pipefail
@@ -14,7 +15,7 @@ trap 'rm -rf "$logs"' EXIT
 suite() {
     local url=$1 marker=$2
     shift 2
-    DATABASE_URL=$url "$python" -m pytest --quiet -m "$marker" "$@"
+    DATABASE_URL=$url "$python" -m pytest --quiet -m "$marker" --ignore=tests/swap "$@"
 }
 
 for url in "${urls[@]}"; do
@@ -35,3 +36,5 @@ for url in "${urls[@]}"; do
     echo "== ${url%%:*}: races and workers"
     suite "$url" "services"
 done
+echo "== mysql: the swap with openedx-completion-aggregator 4.5.0"
+"$python" -m pytest --quiet -m services tests/swap

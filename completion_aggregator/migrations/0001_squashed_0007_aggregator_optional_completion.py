@@ -1,7 +1,8 @@
 """The three tables of openedx-completion-aggregator 4.5.0, under the names of its seven migrations.
 
 A site that has run them has this migration too, and keeps its rows; the next one sets those tables aside.
-Elsewhere they are made here, empty, and dropped again by the next one: one path for every site.
+Elsewhere they are made here, empty, and dropped again by the next one: one path for every site. They are made as
+4.5.0 makes them, with its indexes: whoever goes back to it needs them.
 """
 
 from __future__ import annotations
@@ -46,6 +47,16 @@ class Migration(migrations.Migration):
                 ("last_modified", models.DateTimeField(default=django.utils.timezone.now)),
                 ("user", models.ForeignKey(on_delete=models.CASCADE, to=settings.AUTH_USER_MODEL)),
             ],
+            options={
+                "unique_together": {("course_key", "block_key", "user", "aggregation_name")},
+                "indexes": [
+                    models.Index(
+                        fields=["course_key", "aggregation_name", "block_key", "percent"],
+                        name="aggr_name_course_block_per_idx",
+                    ),
+                    models.Index(fields=["user", "aggregation_name", "course_key"], name="aggr_name_user_course_idx"),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="StaleCompletion",
@@ -59,6 +70,13 @@ class Migration(migrations.Migration):
                 ("force", models.BooleanField(default=False)),
                 ("resolved", models.BooleanField(default=False)),
             ],
+            options={
+                "indexes": [
+                    models.Index(
+                        fields=["username", "course_key", "created", "resolved"], name="stale_user_course_resolved_idx"
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="CacheGroupInvalidation",

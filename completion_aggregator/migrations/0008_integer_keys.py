@@ -9,9 +9,30 @@ from django.conf import settings
 from django.db import migrations, models
 
 import completion_aggregator.models
+from completion_aggregator.migrations._repeatable import RepeatableMigration
 
 #: The tables of 4.5.0; what they hold is kept under another name until it has been taken over.
-REPLACED = ("aggregator", "stalecompletion", "stalecompletionold", "cachegroupinvalidation")
+REPLACED = ("Aggregator", "StaleCompletion", "StaleCompletionOld", "CacheGroupInvalidation")
+
+
+def tables_of(connection):
+    """Return the names that each of the replaced tables has and gets."""
+    prefix = "completion_aggregator_"
+    existing = connection.introspection.table_names()
+    return existing, [(name, f"{prefix}{name.lower()}", f"{prefix}{name.lower()}_4_5") for name in REPLACED]
+
+
+def is_ours(connection, table):
+    """Tell whether a table that bears the name of one of 4.5.0 is the one that this migration makes."""
+    with connection.cursor() as cursor:
+        columns = {column.name for column in connection.introspection.get_table_description(cursor, table)}
+    return table == "completion_aggregator_stalecompletion" and "username" not in columns
+
+
+def holds_rows(connection, table):
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT 1 FROM {connection.ops.quote_name(table)} LIMIT 1")
+        return cursor.fetchone() is not None
 
 
 def set_aside(apps, schema_editor):
@@ -21,18 +42,51 @@ def set_aside(apps, schema_editor):
     """
     connection = schema_editor.connection
     quote = schema_editor.quote_name
-    existing = connection.introspection.table_names()
-    for name in REPLACED:
-        table = f"completion_aggregator_{name}"
-        if table not in existing:
+    existing, tables = tables_of(connection)
+    for _, table, aside in tables:
+        if table not in existing or is_ours(connection, table):
             continue
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT 1 FROM {quote(table)} LIMIT 1")
-            holds_rows = cursor.fetchone() is not None
-        if holds_rows:
-            schema_editor.alter_db_table(None, table, f"{table}_4_5")
+        if holds_rows(connection, table):
+            drop_foreign_keys(schema_editor, table)
+            schema_editor.alter_db_table(None, table, aside)
         else:
             schema_editor.execute(schema_editor.sql_delete_table % {"table": quote(table)})
+
+
+def drop_foreign_keys(schema_editor, table):
+    """Let users be deleted: Django knows no more that rows of the table refer to them."""
+    connection = schema_editor.connection
+    if connection.vendor == "sqlite":
+        return  # It cannot. 4.5.0 does not run on it.
+    with connection.cursor() as cursor:
+        constraints = connection.introspection.get_constraints(cursor, table)
+    for name, constraint in constraints.items():
+        if constraint["foreign_key"]:
+            quote = schema_editor.quote_name
+            schema_editor.execute(schema_editor.sql_delete_fk % {"table": quote(table), "name": quote(name)})
+
+
+def bring_back(apps, schema_editor):
+    """Give the tables that were set aside their names again, and make those anew that were empty."""
+    existing, tables = tables_of(schema_editor.connection)
+    for name, table, aside in tables:
+        if aside in existing:
+            schema_editor.alter_db_table(None, aside, table)
+        elif name != "StaleCompletionOld" and (  # which one of its migrations has left over
+            table not in existing or not holds_rows(schema_editor.connection, table)
+        ):
+            # Also where it is there, empty: its indexes may not be, if this was interrupted.
+            schema_editor.create_model(apps.get_model("completion_aggregator", name))
+
+
+class CreateMarkers(migrations.CreateModel):
+    """Creates our table of markers; backwards, never drops that of 4.5.0, which may be back already."""
+
+    def database_backwards(self, app_label, schema_editor, from_state, to_state):
+        table = from_state.apps.get_model(app_label, self.name)._meta.db_table
+        existing = schema_editor.connection.introspection.table_names()
+        if table in existing and is_ours(schema_editor.connection, table):
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
 
 
 def create_view(apps, schema_editor):
@@ -67,7 +121,12 @@ def create_view(apps, schema_editor):
     )
 
 
-class Migration(migrations.Migration):
+def drop_view(apps, schema_editor):
+    if "completion_aggregator_aggregator" not in schema_editor.connection.introspection.table_names():
+        schema_editor.execute("DROP VIEW IF EXISTS completion_aggregator_aggregator")
+
+
+class Migration(RepeatableMigration):
     dependencies = [
         ("completion_aggregator", "0001_squashed_0007_aggregator_optional_completion"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
@@ -75,7 +134,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.SeparateDatabaseAndState(
-            database_operations=[migrations.RunPython(set_aside, atomic=False)],
+            database_operations=[migrations.RunPython(set_aside, bring_back, atomic=False)],
             state_operations=[
                 migrations.DeleteModel("Aggregator"),
                 migrations.DeleteModel("StaleCompletion"),
@@ -144,6 +203,9 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "block",
                 "verbose_name_plural": "blocks",
+                "constraints": [
+                    models.UniqueConstraint(fields=("course", "block_key"), name="agg_courseblock_key"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -185,9 +247,10 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "block aggregate",
                 "verbose_name_plural": "block aggregates",
+                "indexes": [models.Index(fields=["block", "user"], name="agg_blockaggregate_block")],
             },
         ),
-        migrations.CreateModel(
+        CreateMarkers(
             name="StaleCompletion",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -216,6 +279,10 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "stale completion",
                 "verbose_name_plural": "stale completions",
+                "indexes": [
+                    models.Index(fields=["user", "course_key"], name="agg_stale_user"),
+                    models.Index(fields=["course_key", "user"], name="agg_stale_course"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -263,21 +330,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.AddConstraint(
-            model_name="courseblock",
-            constraint=models.UniqueConstraint(fields=("course", "block_key"), name="agg_courseblock_key"),
-        ),
-        migrations.AddIndex(
-            model_name="blockaggregate",
-            index=models.Index(fields=["block", "user"], name="agg_blockaggregate_block"),
-        ),
-        migrations.AddIndex(
-            model_name="stalecompletion",
-            index=models.Index(fields=["user", "course_key"], name="agg_stale_user"),
-        ),
-        migrations.AddIndex(
-            model_name="stalecompletion",
-            index=models.Index(fields=["course_key", "user"], name="agg_stale_course"),
-        ),
-        migrations.RunPython(create_view, atomic=False),
+        migrations.RunPython(create_view, drop_view, atomic=False),
     ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import django.utils.timezone
 from django.db import migrations, models
 
+from completion_aggregator.migrations._repeatable import RepeatableMigration
 
-class Migration(migrations.Migration):
+
+class Migration(RepeatableMigration):
     dependencies = [
         ("completion_aggregator", "0008_integer_keys"),
     ]
@@ -28,6 +30,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "aggregated chunk",
                 "verbose_name_plural": "aggregated chunks",
+                "indexes": [models.Index(fields=["finished_at"], name="agg_chunk_finished")],
             },
         ),
         migrations.RemoveIndex(
@@ -42,9 +45,5 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="stalecompletion",
             index=models.Index(fields=["course_key", "id"], name="agg_stale_age"),
-        ),
-        migrations.AddIndex(
-            model_name="aggregatedchunk",
-            index=models.Index(fields=["finished_at"], name="agg_chunk_finished"),
         ),
     ]

@@ -6,8 +6,10 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+from completion_aggregator.migrations._repeatable import RepeatableMigration
 
-class Migration(migrations.Migration):
+
+class Migration(RepeatableMigration):
     dependencies = [
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
         ("completion_aggregator", "0009_queue"),

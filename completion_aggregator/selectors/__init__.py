@@ -12,6 +12,7 @@ from completion_aggregator.selectors.completions import (
     get_course_completions,
     get_learner_completions,
 )
+from completion_aggregator.selectors.migration import Migration, find_migration
 from completion_aggregator.selectors.stats import CourseStats, get_course_means, get_course_stats
 from completion_aggregator.selectors.status import Status, get_status
 
@@ -19,7 +20,9 @@ __all__ = [
     "CourseCompletion",
     "CourseStats",
     "Learner",
+    "Migration",
     "Status",
+    "find_migration",
     "get_course_completion",
     "get_course_completions",
     "get_course_means",

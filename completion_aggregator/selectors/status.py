@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from completion_aggregator.conf import conf
 from completion_aggregator.models import AggregatedChunk, CourseAggregate, StaleCompletion
+from completion_aggregator.selectors.migration import Migration, find_migration
 
 #: The rate is that of so long a time.
 RATE_PERIOD = timedelta(hours=1)
@@ -66,6 +67,8 @@ class Status:
     seconds_last_hour: float
     #: When the last chunk was finished; null: none within the time that the cleanup keeps.
     last_finished_at: datetime | None
+    #: How far the rows that 4.5 has left are copied; null: there are none, or all are.
+    migration: Migration | None
 
     @property
     def rate(self) -> float:
@@ -76,7 +79,7 @@ class Status:
 def get_status() -> Status:
     """Return how the aggregation goes now.
 
-    Cost: 4 queries: three passes over the open markers, and the chunks of an hour.
+    Cost: 4 queries: three passes over the open markers, and the chunks of an hour; and that of `find_migration`.
     """
     now = timezone.now()
     given_up = Q(attempts__gte=conf.MAX_ATTEMPTS)
@@ -121,6 +124,7 @@ def get_status() -> Status:
         rows_last_hour=chunks["rows"] or 0,
         seconds_last_hour=chunks["seconds"] or 0.0,
         last_finished_at=chunks["last"],
+        migration=find_migration(),
     )
 
 

@@ -19,6 +19,7 @@ from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.conf import conf
 from completion_aggregator.models import ReachedThreshold
+from completion_aggregator.selectors.migration import find_migration
 from completion_aggregator.services.changes import Changes
 from completion_aggregator.signals import threshold_reached
 from completion_aggregator.utils import parse_course_key
@@ -56,6 +57,7 @@ def _crossings(changes: Changes) -> Iterator[ReachedThreshold]:
     thresholds = sorted(set(conf.THRESHOLDS))
     # To whom nobody listens, it is sent by writing it.
     is_heard = threshold_reached.has_listeners(ReachedThreshold)
+    is_copying = find_migration() is not None
     for user_id, _, possible, percent, *_ in sorted(changes.courses):
         _, possible_before, percent_before, *_ = changes.stored[user_id].values
         # Where there is nothing to do, nothing is reached, although all of it is done.
@@ -67,7 +69,10 @@ def _crossings(changes: Changes) -> Iterator[ReachedThreshold]:
                 "threshold": threshold,
                 "reached_at": changes.now,
             }
-            if before < threshold <= after:
+            if before < threshold <= after and is_copying and changes.stored[user_id].computed_at is None:
+                # Maybe 4.5 has known it for long, and it is not copied yet.
+                yield ReachedThreshold(**row, percent=after)
+            elif before < threshold <= after:
                 told = {"due_at": changes.now + _pause(0)} if is_heard else {"sent_at": changes.now}
                 yield ReachedThreshold(**row, **told, percent=after, attempts=1)
             elif after < threshold <= before:

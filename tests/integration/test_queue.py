@@ -352,6 +352,7 @@ def test_the_command_tells_the_status_to_machines(ids: list[int]) -> None:
         "rows_last_hour": 60 - 5,
         "last_finished_at": AggregatedChunk.objects.get().finished_at.isoformat(),
         "rate": 5 / 3600,
+        "migration": None,
     }
 
 

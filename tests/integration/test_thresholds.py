@@ -16,7 +16,8 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from completion_aggregator.models import CourseAggregate, ReachedThreshold
+from completion_aggregator.models import CourseAggregate, ReachedThreshold, Takeover
+from completion_aggregator.selectors import migration
 from completion_aggregator.services import aggregate, aggregate_stale, send_reached_thresholds, thresholds
 from completion_aggregator.signals import threshold_reached
 from completion_aggregator.tasks import dispatch
@@ -140,6 +141,20 @@ def test_what_was_reached_before_anybody_counted_is_not_told(learner: Any) -> No
         assert told(heard) == ([(learner.pk, 0.75, 5 / 6)] if computed_at is None else [])
     silent = ReachedThreshold.objects.filter(sent_at=None, due_at=None)
     assert sorted(silent.values_list("threshold", flat=True)) == [0.25, 0.5]
+
+
+def test_who_is_computed_before_the_rows_of_4_5_are_copied_is_told_nothing_old(
+    learner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migration, "_is_over", False)
+    Takeover.objects.create(total=1)
+    with listening(threshold_reached) as heard:
+        do(learner, 3)
+        assert told(heard) == []
+        # From here on it is news.
+        do(learner, 5)
+
+    assert told(heard) == [(learner.pk, 0.75, 5 / 6)]
 
 
 def test_a_threshold_that_is_added_later_is_told_only_to_those_below(learner: Any, settings: Any) -> None:

@@ -42,6 +42,15 @@ def work(until: Event, seed: int) -> None:
         aggregate_stale(chunk_size=5)
 
 
+def take_over(until: Event, seed: int) -> None:
+    """Take over what 4.5 has left, in small batches."""
+    from completion_aggregator.services.takeover import take_over_batch
+
+    while not until.is_set():
+        take_over_batch(3)
+        time.sleep(0.002)
+
+
 def work_and_die(until: Event, seed: int, *, kills: int, tally: str) -> None:
     """Have a worker killed so many times, after a random part of a chunk; write down how many had one in hand.
 

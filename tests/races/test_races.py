@@ -17,10 +17,12 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
+from django.utils import timezone
 
-from completion_aggregator.models import BlockAggregate, CourseAggregate, StaleCompletion
+from completion_aggregator.models import BlockAggregate, CourseAggregate, OldAggregate, StaleCompletion, Takeover
 from completion_aggregator.services import aggregate_stale, mark_course
-from tests.factories import COURSE_KEY, EnrollmentFactory, UserFactory, complete, publish_course
+from completion_aggregator.services.takeover import take_over_batch
+from tests.factories import COURSE_KEY, EnrollmentFactory, UserFactory, complete, key, publish_course
 from tests.races import actors
 from tests.truth import assert_stored_is_computed, computed
 
@@ -80,6 +82,45 @@ def test_the_course_is_published_while_learners_work_and_workers_aggregate(learn
         time.sleep(SECONDS)
 
     assert_all_is_right()
+
+
+@pytest.fixture
+def old_rows(learners: list[Any]) -> Iterator[None]:
+    """Wrong rows that 4.5 has left of all the learners, some of them of a block that is gone."""
+    with connection.schema_editor() as editor:
+        editor.create_model(OldAggregate)
+    Takeover.objects.create()
+    values = dict.fromkeys(("earned", "possible", "percent", "optional_earned", "optional_possible"), 1.0)
+    now = timezone.now()
+    blocks = [key(name) for name in ("course/course", "chapter/c1", "vertical/v1", "vertical/gone")] * 20
+    OldAggregate.objects.bulk_create(
+        OldAggregate(
+            user_id=user.pk,
+            course_key=COURSE_KEY,
+            block_key=f"{block}{number // 4 or ''}",
+            aggregation_name=block.split("@")[1].split("+")[0],
+            last_modified=now,
+            modified=now,
+            **values,
+        )
+        for number, block in enumerate(blocks)
+        for user in learners
+    )
+    yield
+    with connection.schema_editor() as editor:
+        editor.delete_model(OldAggregate)
+
+
+@pytest.mark.usefixtures("old_rows")
+def test_rows_of_4_5_are_taken_over_while_workers_aggregate(learners: list[Any]) -> None:
+    with running(actors.take_over, actors.take_over, actors.work, actors.work, actors.learn):
+        time.sleep(SECONDS)
+    while take_over_batch():
+        pass
+
+    assert Takeover.objects.values_list("copied", flat=True).get() == OldAggregate.objects.count()
+    assert_all_is_right()
+    assert not BlockAggregate.objects.filter(block__block_key__contains="gone").exists()
 
 
 def test_workers_are_killed_in_the_middle_of_their_work(learners: list[Any], tmp_path: Path) -> None:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import metadata
 from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, Error, Info, run_checks
 from django.core.exceptions import ImproperlyConfigured
 
-from completion_aggregator.checks import check_classes, check_lms, check_retired_settings, check_settings
+from completion_aggregator.checks import (
+    OLD_PACKAGE,
+    check_classes,
+    check_lms,
+    check_old_package,
+    check_retired_settings,
+    check_settings,
+)
 from completion_aggregator.compat import get_lms
 from completion_aggregator.conf import RETIRED, Settings
 from completion_aggregator.lms.base import LMS
@@ -165,6 +173,20 @@ def test_check_i001_tells_of_settings_without_effect(settings: Any, name: str, r
             f"The setting {name} has no effect any more: {reason}.",
             hint="It may be removed.",
             id="completion_aggregator.I001",
+        )
+    ]
+
+
+def test_check_e005_finds_the_replaced_package_beside_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(check_old_package()) == []
+    monkeypatch.setattr(metadata, "version", {OLD_PACKAGE: "4.5.0"}.__getitem__)
+
+    assert list(check_old_package()) == [
+        Error(
+            "openedx-completion-aggregator 4.5.0 is installed, too: the two have the same modules.",
+            hint="Uninstall both, then install completion-aggregator: "
+            "pip uninstall openedx-completion-aggregator completion-aggregator",
+            id="completion_aggregator.E005",
         )
     ]
 

@@ -23,6 +23,7 @@ from completion_aggregator.exceptions import InvalidKeyError, NotSupportedByLMSE
 from completion_aggregator.selectors import (
     CourseCompletion,
     Learner,
+    find_migration,
     get_course_completion,
     get_course_means,
     get_course_stats,
@@ -70,6 +71,14 @@ class _CompletionView(CompletionViewMixin, APIView):
 
     def paginate(self, rows: Any) -> list[Any]:
         return list(self.paginator.paginate_queryset(rows, self.request, view=self) or [])
+
+
+def add_migration(response: Response) -> Response:
+    """Tell in a course-wide answer how far the rows of 4.5 are copied, as long as they are not."""
+    migration = find_migration()
+    if migration is not None:
+        response.data["migration"] = migration._asdict()
+    return response
 
 
 class CompletionListView(_CompletionView):
@@ -159,7 +168,8 @@ class CompletionDetailView(_CompletionView):
             # Most databases take a key in other letter case for the same; here it is a course without enrollments.
             page = self.paginate(rows.none())
         learners = self._learners([row.user_id for row in page])
-        return self.respond(iter_course_completions(course_key, learners, **blocks), [course_key], requested_fields)
+        completions = iter_course_completions(course_key, learners, **blocks)
+        return add_migration(self.respond(completions, [course_key], requested_fields))
 
     def _learners(self, user_ids: Sequence[int]) -> list[Learner]:
         users = get_user_model()
@@ -189,7 +199,7 @@ class CourseLevelCompletionStatsView(_CompletionView):
             raise ParseError(str(error)) from None
         mean = get_course_means([key])[key] if "mean" in requested_fields else None
         serializer = CourseCompletionStatsSerializer(stats, course_key=key, filters=filters, mean=mean)
-        return Response({"results": [serializer.data]})
+        return add_migration(Response({"results": [serializer.data]}))
 
     def _check_permission(self, course_key: CourseKey, *, asks_for_cohorts: bool) -> None:
         if self.is_staff(course_key):

@@ -53,6 +53,7 @@ def _document(status: Status, retried: int | None) -> dict[str, Any]:
         "failures": [failure._asdict() for failure in status.failures],
         "oldest_age": None if status.oldest is None else (timezone.now() - status.oldest).total_seconds(),
         "rate": status.rate,
+        "migration": None if status.migration is None else status.migration._asdict(),
     }
     return document if retried is None else document | {"retried": retried}
 
@@ -70,6 +71,9 @@ def _text(status: Status) -> str:
         f"rate:                {status.rate:.2f} learners a second",
         f"last chunk finished: {_age(status.last_finished_at)}",
     ]
+    if status.migration is not None:
+        copied, total = status.migration
+        lines += [f"copied from 4.5:     {copied} of {'?' if total is None else total} rows (migrate_aggregates)"]
     if status.courses:
         lines += ["courses by stale learners:"]
         lines += [f"  {each.learners:>8}  {each.course_key}, oldest {_age(each.oldest)}" for each in status.courses]
