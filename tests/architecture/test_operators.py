@@ -15,8 +15,6 @@ from completion_aggregator.selectors import get_status
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PLUGIN = ROOT / "tutor-contrib-completion-aggregator" / "tutor_completion_aggregator"
-#: Comes with the takeover of what 4.5 has stored.
-COMING = "migrate_aggregates"
 
 
 def commands() -> list[list[str]]:
@@ -35,8 +33,6 @@ def commands() -> list[list[str]]:
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
 def test_the_tutor_plugin_runs_commands_that_there_are(command: list[str]) -> None:
     name, *arguments = command
-    if name == COMING and name not in get_commands():
-        return
     parser = load_command_class(get_commands()[name], name).create_parser("manage.py", name)
 
     parser.parse_args(arguments)  # ends the process where it does not know an option
@@ -59,4 +55,4 @@ def test_the_pages_name_commands_that_there_are(page: str) -> None:
     theirs = {"generate_course_blocks", "waffle_switch", "lms"}
 
     assert told
-    assert told - theirs - {COMING} <= set(get_commands())
+    assert told - theirs <= set(get_commands())
