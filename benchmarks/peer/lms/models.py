@@ -23,6 +23,10 @@ class CourseEnrollment(models.Model):
     def __str__(self) -> str:
         return f"{self.user} in {self.course_id}"
 
+    @classmethod
+    def is_enrolled(cls, user: object, course_key: object) -> bool:
+        return cls.objects.filter(user=user, course_id=course_key, is_active=True).exists()
+
 
 class CourseAccessRole(models.Model):
     """One row per role that somebody holds in a course."""
