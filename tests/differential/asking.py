@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -43,6 +44,8 @@ def _body(response: Any) -> Any:
         return repr(response.exc_info[1])
     if response.has_header("Location"):
         return response.headers["Location"]
+    if bar := re.search(r'aria-valuenow="(\d+)"', text):
+        return {"bar": int(bar[1]), "frames": response.headers.get("X-Frame-Options")}
     try:
         return json.loads(text)
     except ValueError:
