@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.generic import View
+from opaque_keys import InvalidKeyError as OpaqueKeyError
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.compat import get_lms
@@ -62,5 +63,9 @@ def _chapter_key(text: str, course_key: CourseKey) -> str:
     Raises:
         InvalidKeyError: it is neither.
     """
-    is_key = "@" in text or ":" in text
-    return parse_block_key(text if is_key else str(course_key.make_usage_key("chapter", text)), course_key)
+    if "@" not in text and ":" not in text:
+        try:
+            text = str(course_key.make_usage_key("chapter", text))
+        except OpaqueKeyError:
+            raise InvalidKeyError("Invalid block key.") from None
+    return parse_block_key(text, course_key)

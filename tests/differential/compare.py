@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isclose
 from typing import Any, NamedTuple
 
 Answer = dict[str, Any]
@@ -19,9 +20,9 @@ class Divergence(NamedTuple):
 
 
 def compare(peer: Answer, ours: Answer) -> list[Divergence]:
-    """Return all divergences; numbers are compared exactly, since both sides compute them from the same values.
+    """Return all divergences. Where even the statuses differ, nothing else is looked at.
 
-    Where even the statuses differ, nothing else is looked at.
+    Numbers are compared to the ninth digit: the two sides add and divide in another order.
     """
     if peer["status"] != ours["status"]:
         return [Divergence("status", peer["status"], ours["status"])]
@@ -30,24 +31,28 @@ def compare(peer: Answer, ours: Answer) -> list[Divergence]:
 
 def _differ(path: str, peer: Any, ours: Any) -> Iterator[Divergence]:
     if isinstance(peer, list) and isinstance(ours, list):
-        peer, ours = _by_name(peer), _by_name(ours)
+        name = _name_of(peer + ours)
+        peer, ours = _by_name(peer, name), _by_name(ours, name)
         common = [[key for key in one if key in other] for one, other in ((peer, ours), (ours, peer))]
         if common[0] != common[1]:
             yield Divergence(f"{path}/order", *common)
     if isinstance(peer, dict) and isinstance(ours, dict):
         for key in {**peer, **ours}:
             yield from _differ(f"{path}/{key}", peer.get(key, ABSENT), ours.get(key, ABSENT))
+    elif isinstance(peer, float) and isinstance(ours, float):
+        if not isclose(peer, ours, rel_tol=1e-9):
+            yield Divergence(path, peer, ours)
     elif peer != ours or type(peer) is not type(ours):
         yield Divergence(path, peer, ours)
 
 
-def _by_name(values: list[Any]) -> dict[str, Any]:
-    return {_name(value, place): value for place, value in enumerate(values)}
+def _name_of(values: list[Any]) -> str | None:
+    """Return the key that tells the objects of a list apart; None: only their places do."""
+    for name in ("block_key", "username", "course_key"):
+        if all(isinstance(value, dict) and isinstance(value.get(name), str) for value in values):
+            return name
+    return None
 
 
-def _name(value: Any, place: int) -> str:
-    if isinstance(value, dict):
-        for key in ("block_key", "username", "course_key"):
-            if isinstance(value.get(key), str):
-                return str(value[key])
-    return str(place)
+def _by_name(values: list[Any], name: str | None) -> dict[str, Any]:
+    return {str(place if name is None else value[name]): value for place, value in enumerate(values)}

@@ -18,18 +18,26 @@ def load() -> dict[str, Callable[..., None]]:
     call_command("migrate", verbosity=0, run_syncdb=True)
     # Models may be imported only now.
     from benchmarks.peer.lms import platform
-    from benchmarks.peer.lms.models import CourseAccessRole, CourseEnrollment
-    from completion_aggregator import core
+    from benchmarks.peer.lms.models import CohortMembership, CourseAccessRole, CourseEnrollment, CourseUserGroup
+    from completion_aggregator import core, signals
     from tests.differential import asking, world
 
     platform.connect()
 
+    def publish(course: world.Course) -> None:
+        platform.publish(course)
+        signals.course_published_handler(course.course_key)
+        for name in course.cohorts:
+            CourseUserGroup.objects.create(course_id=course.course_key, name=name)
+
     def build(measure: Measure) -> None:
         world.build(
-            publish=platform.publish,
+            publish=publish,
             enroll=CourseEnrollment.objects.create,
             add_role=CourseAccessRole.objects.create,
-            add_cohort_member=lambda *args: None,
+            add_cohort_member=lambda user_id, cohort_id, course: CohortMembership.objects.create(
+                user_id=user_id, course_user_group_id=cohort_id, course_id=course.course_key
+            ),
             aggregate=lambda course, user: core.update_aggregators(user, course.course_key, force=True),
         )
 

@@ -40,6 +40,27 @@ class CourseAccessRole(models.Model):
         return f"{self.user}: {self.role}"
 
 
+class CourseUserGroup(models.Model):
+    """One row per cohort of a course."""
+
+    course_id = CourseKeyField(max_length=255, db_index=True)
+    name = models.CharField(max_length=255)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class CohortMembership(models.Model):
+    """One row per learner and cohorted course."""
+
+    course_user_group = models.ForeignKey(CourseUserGroup, on_delete=models.CASCADE)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    course_id = CourseKeyField(max_length=255)
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.course_user_group}"
+
+
 def users_enrolled_in(course_key: object) -> QuerySet[models.Model]:
     """Select the users with an active enrollment."""
     users = models.Q(courseenrollment__course_id=course_key, courseenrollment__is_active=True)

@@ -10,6 +10,7 @@ from opaque_keys.edx.keys import CourseKey, UsageKey
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication
 from xblock.completable import XBlockCompletionMode
 from xblock.core import XBlock
+from xblock.plugin import PluginMissingError
 
 from benchmarks.course import Course
 from benchmarks.peer.lms.models import CourseEnrollment, users_enrolled_in
@@ -71,11 +72,17 @@ class _Excluded(XBlock):
     completion_mode = XBlockCompletionMode.EXCLUDED
 
 
-_CLASSES = {"html": _Completable, "problem": _Completable, "video": _Completable, "discussion": _Excluded}
+_CLASSES = {
+    **dict.fromkeys(("course", "chapter", "sequential", "vertical"), _Aggregator),
+    **dict.fromkeys(("html", "problem", "video"), _Completable),
+    "discussion": _Excluded,
+}
 
 
 def _load_class(block_type: str, *args: Any, **kwargs: Any) -> type[XBlock]:
-    return _CLASSES.get(block_type, _Aggregator)
+    if block_type not in _CLASSES:
+        raise PluginMissingError(block_type)
+    return _CLASSES[block_type]
 
 
 def _course_block_key(modulestore: _Modulestore, course_key: CourseKey) -> UsageKey:
