@@ -29,6 +29,9 @@ def publish(course: Course) -> None:
     parents: dict[str, str] = {}
     course_key = CourseKey.from_string(course.key)
     keys = {block.key: UsageKey.from_string(block.key).map_into_course(course_key) for block in course.blocks()}
+    for known in (_children, _aggregators):
+        for key in [key for key in known if key.course_key == course_key]:
+            del known[key]
     _roots[course_key] = next(iter(keys.values()))
     if course.mobile:
         _mobile.add(course_key)
