@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The whole suite on MariaDB (or MySQL) and on PostgreSQL; then, on one after the other, the races between processes and
-# the Celery workers over Redis and over RabbitMQ. A server that cannot be reached is a failure.
+# the Celery workers over Redis and over RabbitMQ; then the differential test on MariaDB. A server that cannot be reached is a failure.
 # MARIADB_URL, POSTGRESQL_URL, REDIS_URL and RABBITMQ_URL name other servers than those on loopback.
 # usage: tests/services.sh PYTHON
 set -euo pipefail
@@ -12,7 +12,7 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
 suite() {
-    DATABASE_URL=$1 "$python" -m pytest --quiet -m "$2"
+    DATABASE_URL=$1 "$python" -m pytest --quiet -m "$2" "${@:3}"
 }
 
 for url in "${urls[@]}"; do
@@ -30,5 +30,8 @@ done
 
 for url in "${urls[@]}"; do
     echo "== ${url%%:*}: races and workers"
-    suite "$url" "services"
+    suite "$url" "services" --ignore tests/differential
 done
+
+echo "== side by side with 4.5.0, on ${urls[0]%%:*}"
+suite "${urls[0]}" "services" tests/differential

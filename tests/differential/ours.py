@@ -30,7 +30,7 @@ def load() -> dict[str, Callable[..., None]]:
             aggregate=lambda course, user: services.aggregate(course.course_key, [user.pk]),
         )
 
-    return {"build": build, "answer": asking.answer}
+    return {"build": build, "answer": asking.answer, "call": asking.call}
 
 
 if __name__ == "__main__":

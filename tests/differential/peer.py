@@ -41,7 +41,7 @@ def load() -> dict[str, Callable[..., None]]:
             aggregate=lambda course, user: core.update_aggregators(user, course.course_key, force=True),
         )
 
-    return {"build": build, "answer": asking.answer}
+    return {"build": build, "answer": asking.answer, "call": asking.call}
 
 
 if __name__ == "__main__":

@@ -95,3 +95,10 @@ def test_most_answers_are_the_same(answers: list[tuple[Question, Answer, Answer]
 
     assert len(good) > 400
     assert sum(not compare(peer, ours) for peer, ours in good) > len(good) / 2
+
+
+def test_python_code_of_others_is_told_the_same(sides: dict[str, Child]) -> None:
+    found = ask(sides, "call")
+
+    peer, ours = ({"status": 200, "body": found[side]} for side in ("peer", "ours"))
+    assert compare(peer, ours) == []
