@@ -26,6 +26,7 @@ class Block(NamedTuple):
     name: str
     #: Keys, in order.
     children: tuple[str, ...]
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Course:
     shape: tuple[int, ...] = SHAPE
     #: Units that later publications have added to the first section.
     added: int = 0
+    mobile = False
+    cohorts = ()
 
     @property
     def key(self) -> str:

@@ -272,7 +272,7 @@ class Aggregator(models.Model):
     """
 
     id = models.BigIntegerField(primary_key=True)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.DO_NOTHING, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.DO_NOTHING)
     course_key = CourseKeyField(max_length=MAX_KEY_LENGTH)
     aggregation_name = models.CharField(max_length=255)
     block_key = UsageKeyField(max_length=MAX_KEY_LENGTH)

@@ -22,7 +22,7 @@ project = "completion-aggregator"
 copyright = "AGPL-3.0-or-later"  # noqa: A001 - Sphinx's name
 version = release = completion_aggregator.__version__
 
-extensions = ["sphinx.ext.autodoc", "docstrings", "settings_reference"]
+extensions = ["sphinx.ext.autodoc", "docstrings", "settings_reference", "differences_reference"]
 html_theme = "furo"
 exclude_patterns = ["_build"]
 smartquotes = False

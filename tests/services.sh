@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole suite on MariaDB (or MySQL) and on PostgreSQL; then, on one after the other, the races between processes and
-# the Celery workers over Redis and over RabbitMQ; at last the swap with openedx-completion-aggregator 4.5.0, which is
-# installed into an environment of its own. A server that cannot be reached is a failure.
+# the Celery workers over Redis and over RabbitMQ; at last, with openedx-completion-aggregator 4.5.0, which is installed
+# into an environment of its own: the differential test, and the swap. A server that cannot be reached is a failure.
 # MARIADB_URL, POSTGRESQL_URL, REDIS_URL and RABBITMQ_URL name other servers than those on loopback.
 # usage: tests/services.sh PYTHON
 set -euo pipefail
@@ -13,9 +13,7 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
 suite() {
-    local url=$1 marker=$2
-    shift 2
-    DATABASE_URL=$url "$python" -m pytest --quiet -m "$marker" --ignore=tests/swap "$@"
+    DATABASE_URL=$1 "$python" -m pytest --quiet -m "$2" "${@:3}"
 }
 
 for url in "${urls[@]}"; do
@@ -34,7 +32,10 @@ done
 
 for url in "${urls[@]}"; do
     echo "== ${url%%:*}: races and workers"
-    suite "$url" "services"
+    suite "$url" "services" --ignore=tests/differential --ignore=tests/swap
 done
-echo "== mysql: the swap with openedx-completion-aggregator 4.5.0"
+
+echo "== side by side with 4.5.0, on ${urls[0]%%:*}"
+suite "${urls[0]}" "services" tests/differential
+echo "== the swap with 4.5.0"
 "$python" -m pytest --quiet -m services tests/swap

@@ -41,7 +41,7 @@ def publish_course(course: Course) -> None:
             children=block.children,
             start=None,
             staff_only=False,
-            optional=False,
+            optional=block.optional,
             cohorts=(),
             max_count=None,
         )
@@ -49,7 +49,11 @@ def publish_course(course: Course) -> None:
     )
     publish(
         OlxCourse(
-            course_key=key_of(course), display_name=course.name, mobile_available=False, cohorts=(), blocks=blocks
+            course_key=key_of(course),
+            display_name=course.name,
+            mobile_available=course.mobile,
+            cohorts=course.cohorts,
+            blocks=blocks,
         )
     )
 

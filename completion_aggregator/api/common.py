@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import SuspiciousOperation
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.utils.module_loading import import_string
@@ -14,19 +16,21 @@ from django.utils.translation import gettext as _
 from edx_rest_framework_extensions.paginators import NamespacedPageNumberPagination
 from opaque_keys.edx.keys import CourseKey
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.exceptions import NotFound, ParseError, PermissionDenied
 from rest_framework.pagination import BasePagination, Cursor, CursorPagination
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from completion_aggregator.api.parameters import MAX_ID, Parameters
 from completion_aggregator.api.parsers import QuestionParser
 from completion_aggregator.compat import get_lms
 from completion_aggregator.conf import conf
 from completion_aggregator.exceptions import InvalidKeyError
-from completion_aggregator.serializers import EXTRA_FIELDS
+from completion_aggregator.selectors import CourseCompletion, get_course_means
+from completion_aggregator.serializers import EXTRA_FIELDS, CourseCompletionSerializer
 from completion_aggregator.utils import is_storable, parse_course_key
 
 #: Stands for the one who asks, where a username is expected.
@@ -111,7 +115,7 @@ class UserEnrollments:
 
 
 if TYPE_CHECKING:
-    from rest_framework.views import APIView as _View
+    _View = APIView
 else:
     _View = object
 
@@ -183,3 +187,47 @@ class CompletionViewMixin(_View):
             return parse_course_key(text)
         except InvalidKeyError:
             raise NotFound(_("Invalid course key.")) from None
+
+
+class CompletionView(CompletionViewMixin, APIView):
+    """Turns completions into an answer."""
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, SuspiciousOperation):
+            # Django refused to read it: a thousand parameters, say. Its own answer is a page of HTML.
+            exc = ParseError(_("The request is malformed."))
+        response = super().handle_exception(exc)
+        if isinstance(response.data, dict) and "detail" not in response.data:
+            # The platform says in other words why a token was refused; some clients read these.
+            response.data = {"detail": response.data.get("developer_message", str(exc)), **response.data}
+        return response
+
+    def check_enrolled(self, user: AbstractBaseUser, course_key: CourseKey) -> None:
+        if not UserEnrollments(user).is_enrolled(course_key):
+            raise NotFound(_("The learner is not enrolled in this course."))
+
+    def serialize(
+        self,
+        completions: Iterable[CourseCompletion],
+        course_keys: Sequence[CourseKey],
+        requested_fields: Collection[str],
+    ) -> list[dict[str, Any]]:
+        results: list[dict[str, Any]] = CourseCompletionSerializer(
+            completions,
+            many=True,
+            requested_fields=requested_fields,
+            include_optional=self.get_include_optional(),
+            means=get_course_means(course_keys) if "mean" in requested_fields else None,
+        ).data
+        return results
+
+    def respond(
+        self,
+        completions: Iterable[CourseCompletion],
+        course_keys: Sequence[CourseKey],
+        requested_fields: Collection[str],
+    ) -> Response:
+        return self.paginator.get_paginated_response(self.serialize(completions, course_keys, requested_fields))
+
+    def paginate(self, rows: Any) -> list[Any]:
+        return list(self.paginator.paginate_queryset(rows, self.request, view=self) or [])

@@ -6,13 +6,25 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connection
+from django.db.models import Avg, Count
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
 from completion_aggregator.models import Aggregator, BlockAggregate
 from completion_aggregator.services import aggregate_stale
-from tests.factories import COURSE_KEY, SMALL_COURSE, EnrollmentFactory, block, complete, key, publish_course, usage_key
+from tests.factories import (
+    COURSE_KEY,
+    SMALL_COURSE,
+    EnrollmentFactory,
+    UserFactory,
+    block,
+    complete,
+    key,
+    publish_course,
+    usage_key,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -102,3 +114,27 @@ def test_a_course_with_nothing_to_do_is_complete_in_the_view_too(learner: Any) -
 
     values = Aggregator.objects.values_list("earned", "possible", "percent", "optional_percent", "last_modified")
     assert list(values) == [(0.0, 0.0, 1.0, 1.0, None)]
+
+
+def test_others_join_it_with_users_and_sum_it_up(course: Any) -> None:
+    users = [EnrollmentFactory(user=UserFactory(username=name)).user for name in ("ada", "bob")]
+    complete(users[0], "html/h1", "problem/p1", "html/h3")
+    aggregate_stale()
+    courses = Aggregator.objects.filter(course_key=str(COURSE_KEY), aggregation_name="course")
+
+    names = courses.order_by("-percent").values_list("user__username", "percent")
+    assert list(names) == [("ada", 0.5), ("bob", 0.0)]
+    assert courses.aggregate(mean=Avg("percent")) == {"mean": 0.25}
+    assert courses.select_related("user").get(user__username="ada").user == users[0]
+    assert courses.values("course_key").annotate(learners=Count("user")).get()["learners"] == 2
+    done = get_user_model().objects.filter(aggregator__aggregation_name="course", aggregator__percent__gte=0.5)
+    assert list(done) == [users[0]]
+    assert users[1].aggregator_set.filter(block_key=key("chapter/c1")).get().possible == 4.0
+
+
+def test_a_user_who_is_deleted_leaves_the_view_alone(learner: Any) -> None:
+    aggregate_stale()
+
+    learner.delete()
+
+    assert not get_user_model().objects.filter(aggregator__percent__gte=0.0).exists()

@@ -23,6 +23,10 @@ class CourseEnrollment(models.Model):
     def __str__(self) -> str:
         return f"{self.user} in {self.course_id}"
 
+    @classmethod
+    def is_enrolled(cls, user: object, course_key: object) -> bool:
+        return cls.objects.filter(user=user, course_id=course_key, is_active=True).exists()
+
 
 class CourseAccessRole(models.Model):
     """One row per role that somebody holds in a course."""
@@ -34,6 +38,27 @@ class CourseAccessRole(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}: {self.role}"
+
+
+class CourseUserGroup(models.Model):
+    """One row per cohort of a course."""
+
+    course_id = CourseKeyField(max_length=255, db_index=True)
+    name = models.CharField(max_length=255)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class CohortMembership(models.Model):
+    """One row per learner and cohorted course."""
+
+    course_user_group = models.ForeignKey(CourseUserGroup, on_delete=models.CASCADE)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    course_id = CourseKeyField(max_length=255)
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.course_user_group}"
 
 
 def users_enrolled_in(course_key: object) -> QuerySet[models.Model]:

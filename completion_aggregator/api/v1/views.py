@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.exceptions import SuspiciousOperation
 from django.db.models import CharField, ExpressionWrapper, F
 from django.utils.translation import gettext as _
 from opaque_keys.edx.keys import CourseKey
 from rest_framework.exceptions import NotFound, ParseError, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from completion_aggregator.api.common import CompletionCursorPagination, CompletionViewMixin, UserEnrollments
+from completion_aggregator.api.common import CompletionCursorPagination, CompletionView, UserEnrollments
 from completion_aggregator.api.parameters import MAX_ID
 from completion_aggregator.compat import get_lms
 from completion_aggregator.exceptions import InvalidKeyError, NotSupportedByLMSError, UnknownBlockError
 from completion_aggregator.selectors import (
-    CourseCompletion,
     Learner,
     find_migration,
     get_course_completion,
@@ -30,47 +27,11 @@ from completion_aggregator.selectors import (
     get_learner_completions,
 )
 from completion_aggregator.selectors.completions import iter_course_completions
-from completion_aggregator.serializers import (
-    EXTRA_FIELDS,
-    CourseCompletionSerializer,
-    CourseCompletionStatsSerializer,
-)
+from completion_aggregator.serializers import EXTRA_FIELDS, CourseCompletionStatsSerializer
 from completion_aggregator.utils import parse_block_key
 
 #: Old names of roles.
 ROLE_ALIASES = {"beta": "beta_testers"}
-
-
-class _CompletionView(CompletionViewMixin, APIView):
-    """Turns a page of completions into an answer."""
-
-    def handle_exception(self, exc: Exception) -> Response:
-        if isinstance(exc, SuspiciousOperation):
-            # Django refused to read it: a thousand parameters, say. Its own answer is a page of HTML.
-            exc = ParseError(_("The request is malformed."))
-        response = super().handle_exception(exc)
-        if isinstance(response.data, dict) and "detail" not in response.data:
-            # The platform says in other words why a token was refused; some clients read these.
-            response.data = {"detail": response.data.get("developer_message", str(exc)), **response.data}
-        return response
-
-    def respond(
-        self,
-        completions: Iterable[CourseCompletion],
-        course_keys: Sequence[CourseKey],
-        requested_fields: Collection[str],
-    ) -> Response:
-        serializer = CourseCompletionSerializer(
-            completions,
-            many=True,
-            requested_fields=requested_fields,
-            include_optional=self.get_include_optional(),
-            means=get_course_means(course_keys) if "mean" in requested_fields else None,
-        )
-        return self.paginator.get_paginated_response(serializer.data)
-
-    def paginate(self, rows: Any) -> list[Any]:
-        return list(self.paginator.paginate_queryset(rows, self.request, view=self) or [])
 
 
 def add_migration(response: Response) -> Response:
@@ -81,7 +42,7 @@ def add_migration(response: Response) -> Response:
     return response
 
 
-class CompletionListView(_CompletionView):
+class CompletionListView(CompletionView):
     """One learner's completion of each course that the learner is actively enrolled in."""
 
     def get(self, request: Request) -> Response:
@@ -100,7 +61,7 @@ class CompletionListView(_CompletionView):
         return self.respond(completions, course_keys, requested_fields)
 
 
-class CompletionDetailView(_CompletionView):
+class CompletionDetailView(CompletionView):
     """One learner's completion of one course; for staff who name nobody, everybody's."""
 
     def get(self, request: Request, course_key: str) -> Response:
@@ -142,8 +103,7 @@ class CompletionDetailView(_CompletionView):
         requested_fields: Collection[str],
         blocks: dict[str, Any],
     ) -> Response:
-        if not UserEnrollments(user).is_enrolled(course_key):
-            raise NotFound(_("The learner is not enrolled in this course."))
+        self.check_enrolled(user, course_key)
         users = self.paginate([user] if user_ids is None or user.pk in user_ids else [])
         completions = [get_course_completion(each, course_key, **blocks) for each in users]
         return self.respond(completions, [course_key], requested_fields)
@@ -178,7 +138,7 @@ class CompletionDetailView(_CompletionView):
         return [Learner(user_id, names[user_id]) for user_id in user_ids if user_id in names]
 
 
-class CourseLevelCompletionStatsView(_CompletionView):
+class CourseLevelCompletionStatsView(CompletionView):
     """The mean completion of a course."""
 
     def get(self, request: Request, course_key: str) -> Response:

@@ -1,0 +1,1 @@
+"""Version 0 of the REST API, for clients that have not moved to version 1."""

@@ -1,0 +1,1 @@
+"""Pages for people: they own permissions and templates, and ask the selectors."""

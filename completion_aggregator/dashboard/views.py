@@ -1,0 +1,71 @@
+"""The progress bar: a small page to be framed by others."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render, resolve_url
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.clickjacking import xframe_options_exempt
+from django.views.generic import View
+from opaque_keys import InvalidKeyError as OpaqueKeyError
+from opaque_keys.edx.keys import CourseKey
+
+from completion_aggregator.compat import get_lms
+from completion_aggregator.exceptions import InvalidKeyError, UnknownBlockError
+from completion_aggregator.selectors import get_course_completion
+from completion_aggregator.utils import parse_block_key, parse_course_key
+
+
+@method_decorator(xframe_options_exempt, name="dispatch")
+@method_decorator(never_cache, name="dispatch")
+class CompletionProgressBarView(View):
+    """How far the learner has come in a course, or in one of its chapters.
+
+    Whoever is not enrolled sees an empty bar, and so does whoever is not logged in, with a way to log in: a redirect
+    would show nothing at all, since login pages refuse to be framed.
+    """
+
+    def get(self, request: HttpRequest, course_key: str, chapter_id: str | None = None) -> HttpResponse:
+        try:
+            key = parse_course_key(course_key)
+        except InvalidKeyError:
+            raise Http404(_("Invalid course key.")) from None
+        context = {
+            "label": _("Course progress") if chapter_id is None else _("Chapter progress"),
+            "percent": round(100 * self._percent(key, chapter_id)),
+            "login_url": None if request.user.is_authenticated else resolve_url(settings.LOGIN_URL),
+        }
+        return render(request, "completion_aggregator/progress_bar.html", context)
+
+    def _percent(self, course_key: CourseKey, chapter_id: str | None) -> float:
+        user = self.request.user
+        if not user.is_authenticated or not self._is_enrolled(course_key):
+            return 0.0
+        try:
+            chapter = None if chapter_id is None else _chapter_key(chapter_id, course_key)
+            return get_course_completion(user, course_key, root_block=chapter, with_dates=False).percent
+        except (InvalidKeyError, UnknownBlockError):
+            # A chapter that left the course; the page that frames the bar does not know yet.
+            return 0.0
+
+    def _is_enrolled(self, course_key: CourseKey) -> bool:
+        enrollments = get_lms().enrollments().filter(user_id=self.request.user.pk, course_id=course_key)
+        # MySQL takes a key in other letter case for the same.
+        return course_key in enrollments.values_list("course_id", flat=True)
+
+
+def _chapter_key(text: str, course_key: CourseKey) -> str:
+    """Read the key of a block, or the last part of a chapter's key.
+
+    Raises:
+        InvalidKeyError: it is neither.
+    """
+    if "@" not in text and ":" not in text:
+        try:
+            text = str(course_key.make_usage_key("chapter", text))
+        except OpaqueKeyError:
+            raise InvalidKeyError("Invalid block key.") from None
+    return parse_block_key(text, course_key)
