@@ -35,7 +35,7 @@ class CompletionProgressBarView(View):
             raise Http404(_("Invalid course key.")) from None
         context = {
             "label": _("Course progress") if chapter_id is None else _("Chapter progress"),
-            "percent": round(100 * self._percent(key, chapter_id)),
+            "percent": whole_percent(self._percent(key, chapter_id)),
             "login_url": None if request.user.is_authenticated else resolve_url(settings.LOGIN_URL),
         }
         return render(request, "completion_aggregator/progress_bar.html", context)
@@ -55,6 +55,11 @@ class CompletionProgressBarView(View):
         enrollments = get_lms().enrollments().filter(user_id=self.request.user.pk, course_id=course_key)
         # MySQL takes a key in other letter case for the same.
         return course_key in enrollments.values_list("course_id", flat=True)
+
+
+def whole_percent(share: float) -> int:
+    """Return a share in percent: below 100 until all of it is done."""
+    return 100 if share >= 1.0 else min(99, round(100 * share))
 
 
 def _chapter_key(text: str, course_key: CourseKey) -> str:

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from opaque_keys.edx.keys import CourseKey
 
+from completion_aggregator.dashboard.views import whole_percent
 from completion_aggregator.services import aggregate_stale
 from tests.factories import COURSE_KEY, EnrollmentFactory, UserFactory, block, complete, key, publish_course
 
@@ -189,3 +190,8 @@ def test_a_bar_costs_a_constant_number_of_queries(fresh: Any) -> None:
     # Enrollment, aggregate, the LMS's version; with a chapter its aggregate.
     assert alone == [3, 4]
     assert [count(COURSE), count(f"{COURSE}c1/")] == alone
+
+
+@pytest.mark.parametrize(("share", "shown"), [(0.0, 0), (1 / 3, 33), (0.29, 29), (0.999, 99), (1.0, 100)])
+def test_the_bar_is_full_when_all_is_done_and_not_before(share: float, shown: int) -> None:
+    assert whole_percent(share) == shown
