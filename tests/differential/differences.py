@@ -363,6 +363,13 @@ BESIDES = [
         why="Rows are locked for one transaction; structures are kept by version and shared",
     ),
     Difference(
+        feature="Tracking events",
+        before="Sent again for what a forced aggregation has not changed; no optional values; no context",
+        here="Only for values that changed, after the commit; ``optional_*`` too; with user, course and organisation as "
+        "context. See :doc:`/howto/events`",
+        why="An event says that something happened",
+    ),
+    Difference(
         feature="Two ``run_aggregator_service`` at once",
         before="The second one does nothing; after an error, nobody does for 30 minutes",
         here="They share the work",
@@ -401,7 +408,8 @@ BESIDES = [
     Difference(
         feature="Python modules ``core``, ``batch``, ``signals``, ``cachegroup``",
         before="There, though not documented",
-        here="Gone; ``completion_aggregator.selectors`` and ``.services`` are the Python API, see :doc:`python`",
+        here="Gone (``signals`` holds two new signals, :doc:`/howto/events`); ``completion_aggregator.selectors`` and "
+        "``.services`` are the Python API, see :doc:`python`",
         why="Names that others may rely on are said to be so",
     ),
     Difference(

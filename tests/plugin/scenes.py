@@ -25,6 +25,10 @@ PATHS = (
     "/api/completion/v1/subsection-completion/ada/course-v1:a+b+c/block-v1:a+b+c",
     "/api/completion/v1/course/course-v1:a+b+c/",
     "/completion-aggregator/v1/stats/course-v1:a+b+c/",
+    "/api/completion/v0/course/",
+    "/completion-aggregator/v0/course/course-v1:a+b+c/",
+    "/api/completion/progress_bar/course-v1:a+b+c/",
+    "/completion-aggregator/progress_bar/course-v1:a+b+c/chapter/",
 )
 
 

@@ -121,6 +121,10 @@ def test_the_paths_of_edx_completion_are_still_its_own(platform: Platform) -> No
         "/api/completion/v1/subsection-completion/ada/course-v1:a+b+c/block-v1:a+b+c": "completion.api.v1.views",
         "/api/completion/v1/course/course-v1:a+b+c/": "completion_aggregator.api.v1.views",
         "/completion-aggregator/v1/stats/course-v1:a+b+c/": "completion_aggregator.api.v1.views",
+        "/api/completion/v0/course/": "completion_aggregator.api.v0.views",
+        "/completion-aggregator/v0/course/course-v1:a+b+c/": "completion_aggregator.api.v0.views",
+        "/api/completion/progress_bar/course-v1:a+b+c/": "completion_aggregator.dashboard.views",
+        "/completion-aggregator/progress_bar/course-v1:a+b+c/chapter/": "completion_aggregator.dashboard.views",
     }
 
 
