@@ -365,7 +365,7 @@ BESIDES = [
     Difference(
         feature="Tracking events",
         before="Sent again for what a forced aggregation has not changed; no optional values; no context",
-        here="Only for values that changed, after the commit; ``optional_*`` too; with user, course and organisation as "
+        here="Only for values that changed, after the commit; ``optional_*`` too; user, course and organisation as "
         "context. See :doc:`/howto/events`",
         why="An event says that something happened",
     ),
