@@ -9,10 +9,12 @@ content that is drawn for each learner (item banks, libraries, A/B tests) are tr
 from __future__ import annotations
 
 import hashlib
+import logging
 import pickle
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -58,6 +60,8 @@ try:
     from openedx.core.toggles import AUTHZ_COURSE_AUTHORING_FLAG
 except ImportError:  # before Verawood
     AUTHZ_COURSE_AUTHORING_FLAG = None
+
+log = logging.getLogger(__name__)
 
 #: Roles whose holders see all of a course.
 STAFF_ROLES = ("staff", "instructor", "limited_staff")
@@ -145,8 +149,7 @@ class OpenEdX(LMS):
     def course_versions(self, course_keys: Collection[CourseKey]) -> dict[CourseKey, str]:
         versions = _read_versions(course_keys)
         for course_key in course_keys:
-            # Collected for the first time here: what the platform has not seen yet has no version.
-            if course_key not in versions and _collect(course_key) is not None:
+            if course_key not in versions and _collect_first(course_key):
                 versions |= _read_versions([course_key])
         return versions
 
@@ -161,13 +164,10 @@ class OpenEdX(LMS):
         """
         _forget_request()
         learners = list(get_user_model()._default_manager.filter(pk__in=user_ids).order_by("pk"))
-        collected = None
-        while collected is None:
-            content = _get_content(course_key)
-            views = _group(content, learners, now)
-            collected = b"" if views.keys() <= content.trees.keys() else _read_collected(content)
-        for view, members in views.items():
-            tree = content.trees.get(view)
+        content, groups, structure = _prepare(course_key, learners, now)
+        # To be copied by unpickling: that takes a quarter of the time of `copy()`.
+        collected = pickle.dumps(structure, pickle.HIGHEST_PROTOCOL)
+        for view, members, tree in groups:
             if tree is None:
                 tree = content.build_tree(_transform(content, collected, view.audience, members[0]), view.released)
                 content.keep(view, tree)
@@ -271,22 +271,37 @@ def _collect(course_key: CourseKey) -> Any | None:
         return None
 
 
+def _collect_first(course_key: CourseKey) -> bool:
+    """Have a course collected that never was; tell whether it is now. One that cannot be is as good as none."""
+    try:
+        return _collect(course_key) is not None
+    except Exception:
+        log.exception("Course %s cannot be collected", course_key)
+        return False
+
+
+class _CollectedMeanwhileError(Exception):
+    """The structure is not the one that was asked for any more."""
+
+
 def _get_content(course_key: CourseKey) -> _Content:
-    content = None
-    while content is None:
+    while True:
         version = OpenEdX().course_versions([course_key]).get(course_key)
         if version is None:
             raise CourseNotFoundError(f"The LMS has no course {course_key}.")
-        content = _load_content(course_key, version, conf.AGGREGATE_UNRELEASED_BLOCKS, conf.SHARE_STRUCTURE)
-    return content
+        # Raised, not returned: what is returned is kept for that version, which may come back.
+        with suppress(_CollectedMeanwhileError):
+            return _load_content(course_key, version, conf.AGGREGATE_UNRELEASED_BLOCKS, conf.SHARE_STRUCTURE)
 
 
 @lru_cache(maxsize=32)
-def _load_content(course_key: CourseKey, version: str, with_unreleased: bool, is_shared: bool) -> _Content | None:
-    """Read a structure; None: another was collected meanwhile."""
-    structure = _collect(course_key)
-    if structure is None or _read_versions([course_key]).get(course_key) != version:
-        return None
+def _load_content(course_key: CourseKey, version: str, with_unreleased: bool, is_shared: bool) -> _Content:
+    """Read a structure.
+
+    Raises:
+        _CollectedMeanwhileError: another was collected meanwhile.
+    """
+    structure = _read_structure(course_key, version)
     keys = _in_course_order(structure)
     places = {key: place for place, key in enumerate(keys)}
     starts = {} if with_unreleased else {key: start for key in keys if (start := _start(structure, key)) is not None}
@@ -387,6 +402,27 @@ def _limiting_schemes(structure: Any, keys: Iterable[UsageKey]) -> set[str]:
     return {"?"} if partitions is None else {each.scheme.name for each in partitions if each.id in limited}
 
 
+_Group = tuple[_View, list[Any], CourseTree | None]
+
+
+def _prepare(
+    course_key: CourseKey, learners: Sequence[Any], now: datetime
+) -> tuple[_Content, list[_Group], Any | None]:
+    """Return the content of a course, the learners by what they see, and the structure, if a tree of it is missing."""
+    while True:
+        content = _get_content(course_key)
+        views = _group(content, learners, now)
+        groups = [(view, members, content.trees.get(view)) for view, members in views.items()]
+        if all(tree is not None for *_, tree in groups):
+            return content, groups, None
+        with suppress(_CollectedMeanwhileError):
+            structure = _read_structure(course_key, content.outline.version)
+            if _is_cohorted(course_key):
+                # The transformers ask for a learner's cohort; not found here, the platform would assign one at random.
+                bulk_cache_cohorts(course_key, learners)
+            return content, groups, structure
+
+
 def _group(content: _Content, learners: Sequence[Any], now: datetime) -> dict[_View, list[Any]]:
     """Group learners by what they see."""
     course_key, ids = content.course_key, [learner.pk for learner in learners]
@@ -395,9 +431,6 @@ def _group(content: _Content, learners: Sequence[Any], now: datetime) -> dict[_V
     early = set(lms.role_holders(course_key, [BETA_ROLE])) if content.days_early else set()
     cohort_groups = _cohort_groups(course_key, ids) if content.has_cohort_groups else {}
     modes = _modes(course_key, ids) if content.has_mode_groups else {}
-    if content.has_cohort_groups or content.is_individual:
-        # The transformers ask for a learner's cohort; not found here, the platform would assign one at random.
-        bulk_cache_cohorts(course_key, learners)
     views: dict[_View, list[Any]] = defaultdict(list)
     for learner in learners:
         is_staff = learner.is_staff or (learner.is_active and learner.pk in workers)
@@ -440,15 +473,11 @@ def _is_cohorted(course_key: CourseKey) -> bool:
         return False
 
 
-def _read_collected(content: _Content) -> bytes | None:
-    """Return the structure of a content, to be copied by unpickling: that takes a quarter of the time of `copy()`.
-
-    None: another was collected meanwhile.
-    """
-    structure = _collect(content.course_key)
-    if structure is None or _read_versions([content.course_key]).get(content.course_key) != content.outline.version:
-        return None
-    return pickle.dumps(structure, pickle.HIGHEST_PROTOCOL)
+def _read_structure(course_key: CourseKey, version: str) -> Any:
+    structure = _collect(course_key)
+    if structure is None or _read_versions([course_key]).get(course_key) != version:
+        raise _CollectedMeanwhileError
+    return structure
 
 
 def _transform(content: _Content, collected: bytes, audience: _Audience, learner: AbstractBaseUser) -> Any:

@@ -41,7 +41,7 @@ from completion_aggregator.lms.openedx import OpenEdX
 from completion_aggregator.transformers import CompletionAggregatorTransformer
 from sample_lms.olx import OlxBlock
 from tests import openedx
-from tests.contract.test_lms_contract import COHORTED, LIBRARY, PLAIN, POOL
+from tests.contract.test_lms_contract import COHORTED, LIBRARY, OTHER_KEY, PLAIN, POOL
 from tests.factories import COURSE_KEY, UserFactory, block, key, usage_key
 
 pytestmark = pytest.mark.django_db
@@ -220,6 +220,18 @@ class TestNothingIsWritten:
         openedx.enroll(user, mode=mode)
 
         assert leaves_of(user) == ({"html/verified"} if mode == "verified" else set())
+        assert not CohortMembership.objects.exists()
+
+    @pytest.mark.parametrize("is_staff", [True, False])
+    def test_nobody_is_assigned_to_a_cohort_where_no_block_is_for_one(self, is_staff: bool) -> None:
+        """The platform asks for the cohort all the same."""
+        verified = {TRACKS["id"]: [2]}
+        publish_raw(stored("course/course", "html/verified"), stored("html/verified", group_access=verified))
+        openedx.make_cohort("Red")
+        user = UserFactory(is_staff=is_staff)
+        openedx.enroll(user, mode="verified")
+
+        assert leaves_of(user) == {"html/verified"}
         assert not CohortMembership.objects.exists()
 
     def test_nobody_is_assigned_to_a_cohort_where_content_is_drawn(self) -> None:
@@ -454,6 +466,43 @@ class TestStructures:
 
         assert [each.key for each in outline.blocks] == [each.key for each in LIBRARY]
         assert outline.version == OpenEdX().course_versions([COURSE_KEY])[COURSE_KEY]
+
+    def test_a_structure_that_comes_back_is_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As when two processes with other transformers installed collect in turns."""
+        openedx.publish(PLAIN)
+        read, row = get_course_in_cache, BlockStructureModel.objects.get()
+        publications = [LIBRARY]
+
+        def read_slowly(course_key: Any) -> Any:
+            structure = read(course_key)
+            if publications:
+                openedx.publish(publications.pop())
+            return structure
+
+        with monkeypatch.context() as patch:
+            patch.setattr(adapter, "get_course_in_cache", read_slowly)
+            OpenEdX().course_outline(COURSE_KEY)
+        row.save()
+
+        outline = OpenEdX().course_outline(COURSE_KEY)
+
+        assert [each.key for each in outline.blocks] == [each.key for each in PLAIN]
+
+    def test_a_course_that_cannot_be_collected_does_not_hide_others(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        openedx.publish(PLAIN)
+        openedx.publish(PLAIN, OTHER_KEY)
+        version = OpenEdX().course_versions([OTHER_KEY])
+        BlockStructureModel.objects.filter(data_usage_key=modulestore().make_course_usage_key(COURSE_KEY)).delete()
+
+        def fail(structure: Any) -> None:
+            raise ValueError("a transformer of somebody else")
+
+        monkeypatch.setattr(UserPartitionTransformer, "collect", fail)
+
+        assert OpenEdX().course_versions([COURSE_KEY, OTHER_KEY]) == version
+        assert "a transformer of somebody else" in caplog.text
 
     def test_views_are_of_the_version_that_is_collected_while_they_are_made(
         self, monkeypatch: pytest.MonkeyPatch

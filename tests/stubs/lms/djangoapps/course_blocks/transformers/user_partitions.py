@@ -59,7 +59,7 @@ class UserPartitionTransformer(BlockStructureTransformer):
     def transform(self, usage_info: Any, block_structure: Any) -> None:
         SplitTestTransformer().transform(usage_info, block_structure)
         partitions = block_structure.get_transformer_data(self, "user_partitions")
-        if not partitions or usage_info.has_staff_access:
+        if not partitions:
             return
         groups = get_user_partition_groups(usage_info.course_key, partitions, usage_info.user, "id")
 
@@ -70,6 +70,8 @@ class UserPartitionTransformer(BlockStructureTransformer):
             )
 
         def is_denied(block_key: Any) -> bool:
+            if usage_info.has_staff_access:
+                return False
             merged = block_structure.get_transformer_block_field(block_key, self, "merged_group_access", [[]])
             return not any(all(map(may_see, path)) for path in merged)
 
