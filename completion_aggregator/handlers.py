@@ -32,6 +32,7 @@ from completion_aggregator.services import (
     mark_learners,
 )
 from completion_aggregator.services.takeover import take_over_if_small
+from completion_aggregator.utils import without_version
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +47,12 @@ def connect() -> None:
 
 def completion_changed(sender: type[BlockCompletion], instance: BlockCompletion, **kwargs: Any) -> None:
     """A completion was saved or deleted: mark it, in the same transaction."""
-    course_key = instance.context_key
+    course_key = without_version(instance.context_key)
     if not course_key.is_course or kwargs.get("raw") or _is_user_deleted(kwargs.get("origin")):
         return
     user_id = instance.user_id
     with _harmless("Learner %s could not be marked stale in %s", user_id, course_key):
-        mark_completion(user_id, course_key, str(instance.block_key))
+        mark_completion(user_id, course_key, str(instance.block_key.map_into_course(course_key)))
         if not conf.ASYNC_AGGREGATION:
             transaction.on_commit(lambda: aggregate(course_key, [user_id]), robust=True)
 

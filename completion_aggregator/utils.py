@@ -25,7 +25,7 @@ def parse_course_key(text: str) -> CourseKey:
         raise InvalidKeyError("Invalid course key.") from None
     if not key.is_course or not is_storable(text):
         raise InvalidKeyError("Invalid course key.")
-    stripped: CourseKey = _strip(key)
+    stripped: CourseKey = without_version(key)
     return stripped
 
 
@@ -54,10 +54,10 @@ def _with_run(key: Any, course_key: CourseKey) -> Any:
     """Give an old key the run of the course, when it is otherwise of that course."""
     if key.course_key.run is None and (key.org, key.course) == (course_key.org, course_key.course):
         return key.map_into_course(course_key)
-    return _strip(key)
+    return without_version(key)
 
 
-def _strip(key: Any) -> Any:
+def without_version(key: Any) -> Any:
     """Take branch and version off a key that can have them."""
     return key.for_branch(None).version_agnostic() if hasattr(key, "version_agnostic") else key
 

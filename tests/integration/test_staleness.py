@@ -42,6 +42,7 @@ from tests.factories import (
     publish_course,
     usage_key,
 )
+from tests.truth import assert_stored_is_computed, stored
 
 pytestmark = pytest.mark.django_db
 
@@ -511,3 +512,16 @@ def test_a_role_in_another_org_marks_nobody(clean: Any) -> None:
     RoleFactory(user=clean, org="Other", course_id=None)
 
     assert markers() == []
+
+
+def test_a_completion_whose_key_has_branch_and_version_is_that_of_the_block(learner: Any) -> None:
+    """As the platform names blocks in which it is publishing; edx-completion stores them without."""
+    aggregate_stale()
+    qualified = COURSE_KEY.for_branch("published-branch").for_version("5" * 24)
+
+    BlockCompletion.objects.submit_completion(learner, usage_key("html/h1", qualified), 1.0)
+
+    assert StaleCompletion.objects.values_list("course_key", "block_key").get() == (str(COURSE_KEY), key("html/h1"))
+    aggregate_stale()
+    assert stored(COURSE_KEY)[learner.pk][key("chapter/c1")][0] == 1.0
+    assert_stored_is_computed(COURSE_KEY)
