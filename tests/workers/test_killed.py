@@ -92,9 +92,10 @@ def test_a_worker_that_is_asked_to_stop_finishes_its_chunks(site: Site, learners
     site.open_gate()
     assert worker.wait() == 0
 
-    # What it had begun is done; the rest is for another one.
-    assert StaleCompletion.objects.count() == 4
-    eventually(lambda: site.count() == 1)
+    # What it had begun is done; the rest is for another one. In a table as small as this, MariaDB walks over all rows:
+    # one that the other process is just looking at counts as locked, and is sent again.
+    assert StaleCompletion.objects.count() in (4, 5)
+    eventually(lambda: site.count() >= 1)
     site.start_worker()
     eventually(nobody_is_stale)
     assert_all_is_right(learners)
