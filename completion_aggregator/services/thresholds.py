@@ -8,9 +8,11 @@ or a receiver has failed. See docs/decisions/0016-outbox-of-thresholds.rst.
 from __future__ import annotations
 
 import logging
+from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connections, router, transaction
@@ -62,22 +64,18 @@ def _crossings(changes: Changes) -> Iterator[ReachedThreshold]:
         _, possible_before, percent_before, *_ = changes.stored[user_id].values
         # Where there is nothing to do, nothing is reached, although all of it is done.
         before, after = percent_before if possible_before else 0.0, percent if possible else 0.0
-        for threshold in thresholds:
-            row = {
-                "course_id": changes.course.id,
-                "user_id": user_id,
-                "threshold": threshold,
-                "reached_at": changes.now,
-            }
-            if before < threshold <= after and is_copying and changes.stored[user_id].computed_at is None:
+        place_before, place = bisect_right(thresholds, before), bisect_right(thresholds, after)
+        row: dict[str, Any] = {"course_id": changes.course.id, "user_id": user_id, "reached_at": changes.now}
+        for threshold in thresholds[place_before:place]:
+            if is_copying and changes.stored[user_id].computed_at is None:
                 # Maybe 4.5 has known it for long, and it is not copied yet.
-                yield ReachedThreshold(**row, percent=after)
-            elif before < threshold <= after:
+                yield ReachedThreshold(**row, threshold=threshold, percent=after)
+            else:
                 told = {"due_at": changes.now + _pause(0)} if is_heard else {"sent_at": changes.now}
-                yield ReachedThreshold(**row, **told, percent=after, attempts=1)
-            elif after < threshold <= before:
-                # Mostly it is known. If not, it was reached before this threshold was looked for: it is not news.
-                yield ReachedThreshold(**row, percent=before)
+                yield ReachedThreshold(**row, **told, threshold=threshold, percent=after, attempts=1)
+        for threshold in thresholds[place:place_before]:
+            # Mostly it is known. If not, it was reached before this threshold was looked for: it is not news.
+            yield ReachedThreshold(**row, threshold=threshold, percent=before)
 
 
 def send_noted(course_key: CourseKey, changes: Changes, user_ids: Collection[int]) -> None:
