@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from completion_aggregator.models import CourseAggregate, StaleCompletion
+from completion_aggregator.models import AggregatedChunk, CourseAggregate, StaleCompletion
 from tests.workers.checks import assert_all_is_right, nobody_is_stale
 from tests.workers.site import Site, Worker, eventually
 
@@ -92,10 +92,11 @@ def test_a_worker_that_is_asked_to_stop_finishes_its_chunks(site: Site, learners
     site.open_gate()
     assert worker.wait() == 0
 
-    # What it had begun is done; the rest is for another one. In a table as small as this, MariaDB walks over all rows:
-    # one that the other process is just looking at counts as locked, and is sent again.
-    assert StaleCompletion.objects.count() in (4, 5)
-    eventually(lambda: site.count() >= 1)
+    # What it had begun is done; the rest is for another one. A learner whose row was locked just then, as MariaDB may
+    # do in so small a table while the other chunk is being read, was skipped, and sent again.
+    skipped = list(AggregatedChunk.objects.filter(skipped__gt=0).values_list("skipped", flat=True))
+    assert StaleCompletion.objects.count() == 4 + sum(skipped)
+    eventually(lambda: site.count() == 1 + len(skipped))
     site.start_worker()
     eventually(nobody_is_stale)
     assert_all_is_right(learners)
