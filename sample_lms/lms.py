@@ -51,10 +51,10 @@ class SampleLMS(LMS):
         held = _roles(course_key)
         return (held if roles is None else held.filter(role__in=roles)).values("user_id")
 
-    def cohort_ids(self, course_key: CourseKey) -> set[int] | None:
+    def cohorts(self, course_key: CourseKey) -> dict[int, str] | None:
         cohorted = Course.objects.filter(course_key=course_key, cohorted=True)
-        cohorts = Cohort.objects.filter(Exists(cohorted), course_id=course_key)
-        return set(cohorts.values_list("id", flat=True)) or (set() if cohorted.exists() else None)
+        cohorts = Cohort.objects.filter(Exists(cohorted), course_id=course_key).order_by("name")
+        return dict(cohorts.values_list("id", "name")) or ({} if cohorted.exists() else None)
 
     def cohort_members(self, course_key: CourseKey, cohort_ids: Collection[int]) -> QuerySet[Any]:
         return CohortMembership.objects.filter(course_id=course_key, cohort_id__in=cohort_ids).values("user_id")

@@ -12,12 +12,14 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any, ClassVar
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.checks import CheckMessage
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.engine import CompletionMode, CourseTree
@@ -74,6 +76,28 @@ class CourseOutline:
         """Return the first of the change dates after `now`."""
         later = bisect_right(self.change_dates, now)
         return self.change_dates[later] if later < len(self.change_dates) else None
+
+
+class HiddenReason(enum.StrEnum):
+    """Why a learner does not see a block of the course."""
+
+    #: Its release date, or that of a block above it, has not come.
+    NOT_RELEASED = "not_released"
+    STAFF_ONLY = "staff_only"
+    #: It is for another group: a cohort, an enrollment mode, the other half of an experiment.
+    OTHER_GROUP = "other_group"
+    #: A random bank has drawn others for this learner.
+    NOT_SELECTED = "not_selected"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HiddenBlock:
+    """That a learner does not see a block, and why."""
+
+    reason: HiddenReason
+    #: When it will be released; only for NOT_RELEASED.
+    release_date: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,13 +158,51 @@ class LMS(ABC):
         """Return the user ids of those who hold one of the roles (None: any) in the course or in all of its org."""
         raise self.lacks(Capability.ROLES)
 
-    def cohort_ids(self, course_key: CourseKey) -> set[int] | None:
-        """Return the ids of the course's cohorts; None when the course is not cohorted (any more)."""
+    def cohorts(self, course_key: CourseKey) -> dict[int, str] | None:
+        """Return the names of the course's cohorts by id; None when the course is not cohorted (any more)."""
         raise self.lacks(Capability.COHORTS)
 
     def cohort_members(self, course_key: CourseKey, cohort_ids: Collection[int]) -> QuerySet[Any]:
         """Return the user ids of the members of these cohorts of the course."""
         raise self.lacks(Capability.COHORTS)
+
+    def staff_courses(self, user: AbstractBaseUser) -> Collection[CourseKey]:
+        """Return the courses in which the user works; see `is_course_staff`.
+
+        Cost: here one look-up per course of the site; an LMS that can tell by a query should.
+        """
+        keys = self.enrollments().order_by().values_list("course_id", flat=True).distinct()
+        return [key for key in keys if self.is_course_staff(user, key)]
+
+    def learner_names(self, user_ids: Collection[int]) -> dict[int, str]:
+        """Return what people are called, by user id; who gave no name is left out.
+
+        Cost: one query.
+        """
+        users = get_user_model()._default_manager.filter(pk__in=user_ids)
+        return {user.pk: name for user in users if (name := _full_name(user))}
+
+    def matching_learners(self, text: str) -> QuerySet[Any]:
+        """Return the user ids of those in whose username or name the text occurs, in capitals or not."""
+        users = get_user_model()
+        names = [users.USERNAME_FIELD, "first_name", "last_name"]
+        found = [Q(**{f"{name}__icontains": text}) for name in names if hasattr(users, name)]
+        return users._default_manager.filter(reduce(or_, found)).values("pk")
+
+    def block_url(self, course_key: CourseKey, block_key: str) -> str | None:
+        """Return where a learner finds the block, or, for the course block, the course; None: nowhere."""
+        return None
+
+    def hidden_blocks(self, course_key: CourseKey, user_id: int, *, now: datetime) -> dict[str, HiddenBlock]:
+        """Tell, by block key, of the blocks of the course that this learner does not see at `now`, why.
+
+        Of what lies below a hidden block nothing needs to be said: it has the reason of the block above.
+
+        Raises:
+            CourseNotFoundError: no such course.
+        Cost: as of `course_views`, for one learner.
+        """
+        return {}
 
     def mobile_courses(self) -> QuerySet[Any]:
         """Return the course ids of the courses that are flagged as available on mobile."""
@@ -148,3 +210,8 @@ class LMS(ABC):
 
     def lacks(self, capability: Capability) -> NotSupportedByLMSError:
         return NotSupportedByLMSError(f"This LMS has no {capability.value}.")
+
+
+def _full_name(user: AbstractBaseUser) -> str:
+    full_name = getattr(user, "get_full_name", None)
+    return "" if full_name is None else full_name()

@@ -130,12 +130,12 @@ class OpenEdX(LMS):
                 holders.update(role.users_with_role().values_list("pk", flat=True))
         return get_user_model()._default_manager.filter(pk__in=holders).values_list("pk", flat=True)
 
-    def cohort_ids(self, course_key: CourseKey) -> set[int] | None:
+    def cohorts(self, course_key: CourseKey) -> dict[int, str] | None:
         _forget_request()
         if not _is_cohorted(course_key):
             return None
         cohorts = CourseUserGroup.objects.filter(course_id=course_key, group_type=CourseUserGroup.COHORT)
-        return set(cohorts.values_list("id", flat=True))
+        return dict(cohorts.order_by("name").values_list("id", "name"))
 
     def cohort_members(self, course_key: CourseKey, cohort_ids: Collection[int]) -> QuerySet[Any]:
         memberships = CohortMembership.objects.filter(course_id=course_key, course_user_group_id__in=cohort_ids)

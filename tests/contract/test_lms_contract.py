@@ -545,17 +545,17 @@ class LMSContract(ABC):
             assert holders(["beta_testers", "instructor"]) == {tester}
             assert holders([]) == set()
 
-    def test_cohort_ids_are_those_of_the_course(self, lms: LMS, world: World) -> None:
+    def test_cohorts_are_those_of_the_course(self, lms: LMS, world: World) -> None:
         world.publish(PLAIN)
         world.publish(PLAIN, OTHER_KEY)
         if Capability.COHORTS in lms.capabilities:
-            assert lms.cohort_ids(COURSE_KEY) is None
-            ids = {world.make_cohort("Red"), world.make_cohort("Blue")}
+            assert lms.cohorts(COURSE_KEY) is None
+            cohorts = {world.make_cohort("Red"): "Red", world.make_cohort("Blue"): "Blue"}
             world.make_cohort("Green", course_key=OTHER_KEY)
-            assert lms.cohort_ids(COURSE_KEY) == ids
+            assert lms.cohorts(COURSE_KEY) == cohorts
             world.switch_cohorts_off()
-            assert lms.cohort_ids(COURSE_KEY) is None
-            assert lms.cohort_ids(UNKNOWN_KEY) is None
+            assert lms.cohorts(COURSE_KEY) is None
+            assert lms.cohorts(UNKNOWN_KEY) is None
 
     def test_cohort_members_are_those_of_the_cohorts_of_the_course(self, lms: LMS, world: World) -> None:
         world.publish(PLAIN)
@@ -601,8 +601,8 @@ class TestSampleLMS(LMSContract):
     def test_the_sample_lms_has_every_capability(self, lms: LMS) -> None:
         assert lms.capabilities == set(Capability)
 
-    def test_a_cohorted_course_without_cohorts_has_no_cohort_ids(self, lms: LMS) -> None:
+    def test_a_cohorted_course_without_cohorts_has_no_cohorts_yet(self, lms: LMS) -> None:
         publish_course(PLAIN)
         Course.objects.update(cohorted=True)
 
-        assert lms.cohort_ids(COURSE_KEY) == set()
+        assert lms.cohorts(COURSE_KEY) == {}

@@ -598,7 +598,7 @@ class TestRequestCaches:
         set_course_cohorted(COURSE_KEY, False)
 
         assert leaves_of(user) == {"html/all"}
-        assert OpenEdX().cohort_ids(COURSE_KEY) is None
+        assert OpenEdX().cohorts(COURSE_KEY) is None
 
     def test_in_a_request_it_is_left_alone(self) -> None:
         openedx.publish(PLAIN)

@@ -53,7 +53,7 @@ def test_an_lms_has_no_capabilities_and_nothing_wrong_unless_it_says_so() -> Non
     [
         (lambda lms: lms.role_holders(COURSE_KEY), "This LMS has no access roles in courses."),
         (lambda lms: lms.role_holders(COURSE_KEY, ["staff"]), "This LMS has no access roles in courses."),
-        (lambda lms: lms.cohort_ids(COURSE_KEY), "This LMS has no cohorts."),
+        (lambda lms: lms.cohorts(COURSE_KEY), "This LMS has no cohorts."),
         (lambda lms: lms.cohort_members(COURSE_KEY, [1]), "This LMS has no cohorts."),
         (lambda lms: lms.mobile_courses(), "This LMS has no flag for courses available on mobile."),
     ],

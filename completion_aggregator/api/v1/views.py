@@ -172,7 +172,7 @@ class CourseLevelCompletionStatsView(CompletionView):
 
     def _known_cohorts(self, course_key: CourseKey, cohort_ids: set[int]) -> set[int] | None:
         """Return the ids; None: the course is not cohorted, so they have no effect."""
-        known = get_lms().cohort_ids(course_key)
-        if known is not None and (not cohort_ids or cohort_ids - known):
+        known = get_lms().cohorts(course_key)
+        if known is not None and (not cohort_ids or cohort_ids - known.keys()):
             raise ParseError(_("cohorts names a cohort that is not one of this course."))
         return None if known is None else cohort_ids
