@@ -10,7 +10,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from django.contrib.auth import get_user_model
@@ -275,7 +275,7 @@ class _Place(NamedTuple):
             if type(user_id) is not int or not -1 <= user_id <= MAX_ID:
                 raise ValueError
             return cls(direction, ordering, _read_key(_split(ordering)[0], key), user_id)
-        except (ValueError, TypeError, RecursionError):
+        except (ValueError, TypeError, OverflowError, RecursionError):
             raise InvalidCursorError("Invalid cursor") from None
 
 
@@ -294,7 +294,7 @@ def _read_key(name: str, key: Any) -> Any:
     moment = datetime.fromisoformat(key)
     if moment.tzinfo is None:
         raise ValueError
-    return moment
+    return moment.astimezone(UTC)  # the database could not, if this cannot
 
 
 def _text(place: _Place | None) -> str | None:
