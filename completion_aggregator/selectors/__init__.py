@@ -9,7 +9,6 @@ from completion_aggregator.selectors.completions import (
     CourseCompletion,
     Learner,
     get_course_completion,
-    get_course_completions,
     get_learner_completions,
 )
 from completion_aggregator.selectors.migration import Migration, find_migration
@@ -20,6 +19,7 @@ from completion_aggregator.selectors.roster import (
     RosterPage,
     RosterRow,
     count_roster,
+    get_course_completions,
     get_roster_page,
     iter_roster,
 )

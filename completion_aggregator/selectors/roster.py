@@ -22,7 +22,12 @@ from completion_aggregator.compat import get_lms
 from completion_aggregator.engine import Tally
 from completion_aggregator.exceptions import InvalidCursorError
 from completion_aggregator.models import CourseAggregate, StaleCompletion
-from completion_aggregator.selectors.completions import UNKNOWN, Learner
+from completion_aggregator.selectors.completions import (
+    UNKNOWN,
+    CourseCompletion,
+    Learner,
+    iter_course_completions,
+)
 from completion_aggregator.selectors.enrollments import join_aggregates
 from completion_aggregator.selectors.structure import StoredCourse, get_course_states
 
@@ -38,6 +43,8 @@ ORDERINGS = (
     "last_activity",
     "-last_activity",
 )
+#: How many learners are read at once where all are wanted.
+BATCH_SIZE = 1_000
 #: What ids of any database fit into.
 MAX_ID = 2**63 - 1
 #: Orderings by a column of the course aggregate: what it is called beside the columns of an enrollment.
@@ -163,6 +170,37 @@ def get_learner_id_page(
     return LearnerIdPage([each.user_id for each in found], _text(following), _text(preceding))
 
 
+def get_course_completions(
+    course_key: CourseKey,
+    *,
+    percent_min: float | None = None,
+    percent_max: float | None = None,
+    status: Progress | None = None,
+    users: Collection[int] | None = None,
+    block_types: Collection[str] = (),
+    root_block: str | None = None,
+) -> list[CourseCompletion]:
+    """Return how far everybody who is enrolled in a course has come, as it is stored, ordered by user id.
+
+    Args:
+        percent_min, percent_max, status: see `LearnerFilter`; about the course, whatever the root block.
+        users: ids of those who are meant; None: whoever is enrolled.
+        block_types, root_block: see `get_course_completion`.
+    Raises:
+        UnknownBlockError: the course has no such root block.
+    Cost: 3 queries and the LMS's versions per BATCH_SIZE learners, one or two more with block types.
+    """
+    filters = LearnerFilter(user_ids=users, percent_min=percent_min, percent_max=percent_max, status=status)
+    found: list[CourseCompletion] = []
+    cursor = None
+    while True:
+        page = get_learner_id_page(course_key, filters, cursor=cursor, size=BATCH_SIZE)
+        learners = get_learners(page.user_ids)
+        found += iter_course_completions(course_key, learners, block_types=block_types, root_block=root_block)
+        if (cursor := page.next) is None:
+            return found
+
+
 def count_roster(course_key: CourseKey, filters: LearnerFilter = LearnerFilter()) -> int:
     """Return how many learners of the course the filters leave. Cost: one query over the class."""
     return _select(course_key, filters, with_aggregates=filters.needs_aggregates).count()
@@ -173,7 +211,7 @@ def iter_roster(
     filters: LearnerFilter = LearnerFilter(),
     *,
     ordering: str = "user_id",
-    batch_size: int = 1_000,
+    batch_size: int = BATCH_SIZE,
 ) -> Iterator[list[RosterRow]]:
     """Give all learners of the course, a batch at a time; see `get_roster_page` for each."""
     cursor = None
