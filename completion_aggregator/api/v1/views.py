@@ -25,7 +25,7 @@ from completion_aggregator.selectors import (
 )
 from completion_aggregator.selectors.completions import iter_course_completions
 from completion_aggregator.selectors.roster import get_learners, get_roster_rows, select_learner_ids
-from completion_aggregator.selectors.structure import get_display_names
+from completion_aggregator.selectors.structure import get_block_names
 from completion_aggregator.serializers import EXTRA_FIELDS, CourseCompletionStatsSerializer
 from completion_aggregator.utils import parse_block_key
 
@@ -148,7 +148,7 @@ class CompletionDetailView(CompletionView):
         names = get_lms().learner_names(user_ids)
         for user_id in user_ids:
             details[user_id]["name"] = names.get(user_id, "")
-        return {"details": details, "display_names": get_display_names(course_key)}
+        return {"details": details, "display_names": get_block_names(course_key, fields)}
 
 
 class CourseLevelCompletionStatsView(CompletionView):
