@@ -15,18 +15,42 @@ from completion_aggregator.selectors.completions import (
 from completion_aggregator.selectors.migration import Migration, find_migration
 from completion_aggregator.selectors.stats import CourseStats, get_course_means, get_course_stats
 from completion_aggregator.selectors.status import Status, get_status
+from completion_aggregator.selectors.summary import (
+    CohortSummary,
+    CourseSummary,
+    LearnerTrendPoint,
+    SectionFunnel,
+    TrendPoint,
+    find_course_snapshot,
+    get_course_snapshots,
+    get_course_summary,
+    get_course_trend,
+    get_learner_trend,
+    read_snapshot,
+)
 
 __all__ = [
+    "CohortSummary",
     "CourseCompletion",
     "CourseStats",
+    "CourseSummary",
     "Learner",
+    "LearnerTrendPoint",
     "Migration",
+    "SectionFunnel",
     "Status",
+    "TrendPoint",
+    "find_course_snapshot",
     "find_migration",
     "get_course_completion",
     "get_course_completions",
     "get_course_means",
+    "get_course_snapshots",
     "get_course_stats",
+    "get_course_summary",
+    "get_course_trend",
     "get_learner_completions",
+    "get_learner_trend",
     "get_status",
+    "read_snapshot",
 ]
