@@ -1,8 +1,9 @@
-"""Paths of the pages, under the names that they have in openedx-completion-aggregator."""
+"""Paths of the pages; the progress bar has the name that it has in openedx-completion-aggregator."""
 
 from __future__ import annotations
 
-from django.urls import re_path
+from django.urls import path, re_path
+from django.views.generic import RedirectView
 
 from completion_aggregator.dashboard import views
 
@@ -18,4 +19,6 @@ urlpatterns = [
         views.CompletionProgressBarView.as_view(),
         name="completion-progress-bar",
     ),
+    # STUB until the learner's pages are merged: replace.
+    path("my/", RedirectView.as_view(url="/"), name="my-progress"),
 ]

@@ -14,6 +14,7 @@ from opaque_keys import InvalidKeyError as OpaqueKeyError
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.compat import get_lms
+from completion_aggregator.dashboard.charts import whole_percent
 from completion_aggregator.exceptions import InvalidKeyError, UnknownBlockError
 from completion_aggregator.selectors import get_course_completion
 from completion_aggregator.utils import parse_block_key, parse_course_key
@@ -55,11 +56,6 @@ class CompletionProgressBarView(View):
         enrollments = get_lms().enrollments().filter(user_id=self.request.user.pk, course_id=course_key)
         # MySQL takes a key in other letter case for the same.
         return course_key in enrollments.values_list("course_id", flat=True)
-
-
-def whole_percent(share: float) -> int:
-    """Return a share in percent: below 100 until all of it is done."""
-    return 100 if share >= 1.0 else min(99, round(100 * share))
 
 
 def _chapter_key(text: str, course_key: CourseKey) -> str:
