@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
-from completion_aggregator.dashboard import views
+from completion_aggregator.dashboard import staff, views
 
 # Only an old key (Org/Course/Run) holds slashes; it holds two.
 COURSE_KEY = r"(?P<course_key>[^/+]+/[^/+]+/[^/+]+|[^/]+)"
@@ -18,6 +18,13 @@ urlpatterns = [
         rf"^progress_bar/{COURSE_KEY}/(?P<chapter_id>.+)/$",
         views.CompletionProgressBarView.as_view(),
         name="completion-progress-bar",
+    ),
+    path("dashboard/", staff.CourseListView.as_view(), name="dashboard"),
+    re_path(rf"^dashboard/{COURSE_KEY}/$", staff.CourseView.as_view(), name="dashboard-course"),
+    re_path(
+        rf"^dashboard/{COURSE_KEY}/learners/(?P<user_id>[0-9]+)/$",
+        staff.LearnerView.as_view(),
+        name="dashboard-learner",
     ),
     # STUB until the learner's pages are merged: replace.
     path("my/", RedirectView.as_view(url="/"), name="my-progress"),
