@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import re_path
 
-from completion_aggregator.api.v1 import views
+from completion_aggregator.api.v1 import summary, views
 
 app_name = "completion_aggregator"
 
@@ -15,4 +15,5 @@ urlpatterns = [
     re_path(r"^course/?$", views.CompletionListView.as_view(), name="list"),
     re_path(rf"^course/{COURSE_KEY}/?$", views.CompletionDetailView.as_view(), name="detail"),
     re_path(rf"^stats/{COURSE_KEY}/?$", views.CourseLevelCompletionStatsView.as_view(), name="stats"),
+    re_path(rf"^summary/{COURSE_KEY}/?$", summary.CourseSummaryView.as_view(), name="summary"),
 ]
