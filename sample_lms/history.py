@@ -43,8 +43,8 @@ def write_history(course_key: CourseKey, *, days: int) -> None:
 def _percents(view: LearnerView, days: list[date]) -> Iterator[float]:
     """Give how far a learner had come at the end of each of the days."""
     for day in days:
-        end = _end_of(day).isoformat(" ")
-        # Texts of moments sort as the moments do.
+        # Texts of moments sort as the moments do; one of the next day is longer than this.
+        end = (day + timedelta(days=1)).isoformat()
         done = {key: each for key, each in view.completions.items() if each[1] < end}
         yield percent(sum_up(view.tree, done).earned[0], view.tree.possible[0])
 
@@ -53,13 +53,9 @@ def _course_snapshot(course: Course, day: date, percents: list[float]) -> Course
     return CourseSnapshot(
         course=course,
         day=day,
-        computed_at=_end_of(day),
+        computed_at=datetime.combine(day + timedelta(days=1), time(), UTC),
         enrolled=len(percents),
         started=sum(done > 0 for done in percents),
         completed=sum(done >= 1 for done in percents),
         mean=sum(percents) / (len(percents) or 1),
     )
-
-
-def _end_of(day: date) -> datetime:
-    return datetime.combine(day + timedelta(days=1), time(), UTC)
