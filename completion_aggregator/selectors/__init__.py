@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from completion_aggregator.selectors.bulk import PairCompletion, iter_pair_completions
 from completion_aggregator.selectors.completions import (
     CourseCompletion,
     Learner,
@@ -12,6 +13,7 @@ from completion_aggregator.selectors.completions import (
     get_course_completions,
     get_learner_completions,
 )
+from completion_aggregator.selectors.explain import ExplainedBlock, Explanation, Reason, explain_completion
 from completion_aggregator.selectors.migration import Migration, find_migration
 from completion_aggregator.selectors.stats import CourseStats, get_course_means, get_course_stats
 from completion_aggregator.selectors.status import Status, get_status
@@ -19,9 +21,14 @@ from completion_aggregator.selectors.status import Status, get_status
 __all__ = [
     "CourseCompletion",
     "CourseStats",
+    "ExplainedBlock",
+    "Explanation",
     "Learner",
     "Migration",
+    "PairCompletion",
+    "Reason",
     "Status",
+    "explain_completion",
     "find_migration",
     "get_course_completion",
     "get_course_completions",
@@ -29,4 +36,5 @@ __all__ = [
     "get_course_stats",
     "get_learner_completions",
     "get_status",
+    "iter_pair_completions",
 ]
