@@ -35,8 +35,7 @@ class BulkCompletionView(CompletionView):
         include_optional = self.get_include_optional()
         course_keys = self._course_keys()
         names, ids = self._users()
-        if not self._asks_for_self(names, ids):
-            self._check_staff(course_keys)
+        self._check_permission(names, ids, course_keys)
         learners = self._learners(names, ids)
         known = [learners[user_id] for user_id in sorted(learners)]
         found = {learner.username for learner in known}
@@ -50,6 +49,8 @@ class BulkCompletionView(CompletionView):
 
     def _course_keys(self) -> list[CourseKey]:
         texts = self.parameters.get_names("course_keys")
+        if not texts:
+            raise ParseError(_("Name courses in course_keys."))
         if len(texts) > MAX_COURSES:
             raise ParseError(_("course_keys may name at most {limit} at once.").format(limit=MAX_COURSES))
         try:
@@ -68,14 +69,17 @@ class BulkCompletionView(CompletionView):
         names = dict.fromkeys(own if name.casefold() in (ME, own.casefold()) else name for name in given)
         return list(names), ids
 
-    def _asks_for_self(self, names: Collection[str], ids: Collection[int]) -> bool:
-        return bool(names or ids) and {*names} <= {self.requester.get_username()} and {*ids} <= {self.requester.pk}
-
-    def _check_staff(self, course_keys: Collection[CourseKey]) -> None:
-        if self.is_staff():
+    def _check_permission(
+        self, names: Collection[str], ids: Collection[int], course_keys: Collection[CourseKey]
+    ) -> None:
+        own = {self.requester.get_username()}, {self.requester.pk}
+        is_named = bool(names or ids)
+        if is_named and {*names} <= own[0] and {*ids} <= own[1]:
             return
-        if not course_keys or {*course_keys} - {*get_lms().staff_courses(self.requester)}:
+        if not self.is_staff() and {*course_keys} - {*get_lms().staff_courses(self.requester)}:
             raise PermissionDenied(_("Only staff may ask for others; ask with your own username."))
+        if not is_named:
+            raise ParseError(_("Name learners in users or user_ids."))
 
     def _learners(self, names: Collection[str], ids: Collection[int]) -> dict[int, Learner]:
         """Return those who exist, by user id."""
