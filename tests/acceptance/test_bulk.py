@@ -100,7 +100,9 @@ def test_what_is_stored_is_told_with_a_word_on_its_age(learner: Any, bob: Any, s
     complete(learner, "html/h3")
     late = EnrollmentFactory(user=UserFactory(username="late")).user
     StaleCompletion.objects.filter(user=late).delete()
-    publish_course([block("course/course", "html/h1", course_key=OTHER_KEY), block("html/h1", course_key=OTHER_KEY)], OTHER_KEY)
+    publish_course(
+        [block("course/course", "html/h1", course_key=OTHER_KEY), block("html/h1", course_key=OTHER_KEY)], OTHER_KEY
+    )
     StaleCompletion.objects.filter(course_key=str(OTHER_KEY)).delete()
 
     found = ask(staff, BULK, body={"users": ["ada", "bob", "late"], "course_keys": BOTH})

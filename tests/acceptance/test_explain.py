@@ -59,7 +59,9 @@ def told(name: str, *children: dict[str, Any], **fields: Any) -> dict[str, Any]:
     }
 
 
-def sums(earned: float, possible: float, optional_earned: float = 0.0, optional_possible: float = 0.0) -> dict[str, Any]:
+def sums(
+    earned: float, possible: float, optional_earned: float = 0.0, optional_possible: float = 0.0
+) -> dict[str, Any]:
     return {"completion": done(earned, possible), "optional_completion": done(optional_earned, optional_possible)}
 
 
@@ -86,9 +88,7 @@ def explained(course: Any, learner: Any) -> Any:
 
 
 def test_the_whole_answer(explained: Any) -> None:
-    modified = {
-        str(each.block_key): moment(each.modified) for each in BlockCompletion.objects.filter(user=explained)
-    }
+    modified = {str(each.block_key): moment(each.modified) for each in BlockCompletion.objects.filter(user=explained)}
     (aggregate,) = CourseAggregate.objects.all()
     answer = ask(explained, EXPLAIN, {"username": "me"})
 

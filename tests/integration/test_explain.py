@@ -286,7 +286,9 @@ def test_the_parts_and_their_shares_make_the_percent(learner: Any) -> None:
         Part(key("chapter/c1"), "chapter/c1", Tally(1.0, 4), 4 / 6),
         Part(key("chapter/c2"), "chapter/c2", Tally(1.0, 2), 2 / 6),
     ]
-    assert sum(part.share * part.tally.percent for part in explanation.parts) == pytest.approx(explanation.tally.percent)
+    assert sum(part.share * part.tally.percent for part in explanation.parts) == pytest.approx(
+        explanation.tally.percent
+    )
 
 
 def test_the_parts_of_a_unit_are_its_blocks(learner: Any) -> None:
