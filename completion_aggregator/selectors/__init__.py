@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from completion_aggregator.selectors.bulk import PairCompletion, iter_pair_completions
 from completion_aggregator.selectors.completions import (
     CourseCompletion,
     Learner,
     get_course_completion,
     get_learner_completions,
 )
+from completion_aggregator.selectors.explain import ExplainedBlock, Explanation, Reason, explain_completion
 from completion_aggregator.selectors.migration import Migration, find_migration
 from completion_aggregator.selectors.roster import (
     ORDERINGS,
@@ -45,17 +47,22 @@ __all__ = [
     "CourseCompletion",
     "CourseStats",
     "CourseSummary",
+    "ExplainedBlock",
+    "Explanation",
     "Learner",
     "LearnerFilter",
     "LearnerTrendPoint",
     "Migration",
+    "PairCompletion",
     "Progress",
+    "Reason",
     "RosterPage",
     "RosterRow",
     "SectionFunnel",
     "Status",
     "TrendPoint",
     "count_roster",
+    "explain_completion",
     "find_course_snapshot",
     "find_migration",
     "get_course_completion",
@@ -69,6 +76,7 @@ __all__ = [
     "get_learner_trend",
     "get_roster_page",
     "get_status",
+    "iter_pair_completions",
     "iter_roster",
     "read_snapshot",
 ]
