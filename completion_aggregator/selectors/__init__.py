@@ -13,6 +13,7 @@ from completion_aggregator.selectors.completions import (
     get_learner_completions,
 )
 from completion_aggregator.selectors.migration import Migration, find_migration
+from completion_aggregator.selectors.path import LearnerPath, PathBlock, get_learner_path, get_learner_paths
 from completion_aggregator.selectors.stats import CourseStats, get_course_means, get_course_stats
 from completion_aggregator.selectors.status import Status, get_status
 
@@ -20,7 +21,9 @@ __all__ = [
     "CourseCompletion",
     "CourseStats",
     "Learner",
+    "LearnerPath",
     "Migration",
+    "PathBlock",
     "Status",
     "find_migration",
     "get_course_completion",
@@ -28,5 +31,7 @@ __all__ = [
     "get_course_means",
     "get_course_stats",
     "get_learner_completions",
+    "get_learner_path",
+    "get_learner_paths",
     "get_status",
 ]
