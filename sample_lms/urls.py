@@ -6,9 +6,14 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
+from sample_lms import views
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("login/", LoginView.as_view(template_name="admin/login.html"), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    # Old keys have slashes in them.
+    path("courses/<path:course_key>/jump_to/<path:block_key>/", views.BlockPage.as_view(), name="jump_to"),
+    path("courses/<path:course_key>/", views.BlockPage.as_view(), name="course"),
     path("api/completion/", include("completion_aggregator.urls")),
 ]
