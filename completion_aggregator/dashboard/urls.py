@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import re_path
 
-from completion_aggregator.dashboard import views
+from completion_aggregator.dashboard import learner, views, widgets
 
 # Only an old key (Org/Course/Run) holds slashes; it holds two.
 COURSE_KEY = r"(?P<course_key>[^/+]+/[^/+]+/[^/+]+|[^/]+)"
@@ -18,4 +18,8 @@ urlpatterns = [
         views.CompletionProgressBarView.as_view(),
         name="completion-progress-bar",
     ),
+    re_path(r"^my/$", learner.MyProgressView.as_view(), name="my-progress"),
+    re_path(rf"^my/{COURSE_KEY}/$", learner.MyCourseView.as_view(), name="my-course"),
+    re_path(rf"^widget/bar/{COURSE_KEY}/$", widgets.BarWidgetView.as_view(), name="widget-bar"),
+    re_path(rf"^widget/ring/{COURSE_KEY}/$", widgets.RingWidgetView.as_view(), name="widget-ring"),
 ]

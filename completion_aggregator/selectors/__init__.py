@@ -12,7 +12,14 @@ from completion_aggregator.selectors.completions import (
     get_learner_completions,
 )
 from completion_aggregator.selectors.migration import Migration, find_migration
-from completion_aggregator.selectors.path import LearnerPath, PathBlock, get_learner_path, get_learner_paths
+from completion_aggregator.selectors.path import (
+    LearnerPath,
+    PathBlock,
+    get_learner_courses,
+    get_learner_path,
+    get_learner_paths,
+    is_enrolled,
+)
 from completion_aggregator.selectors.roster import (
     ORDERINGS,
     LearnerFilter,
@@ -47,9 +54,11 @@ __all__ = [
     "get_course_means",
     "get_course_stats",
     "get_learner_completions",
+    "get_learner_courses",
     "get_learner_path",
     "get_learner_paths",
     "get_roster_page",
     "get_status",
+    "is_enrolled",
     "iter_roster",
 ]
