@@ -31,10 +31,6 @@ class CourseEntry(NamedTuple):
     #: How far its learners have come on average, 0.0-1.0.
     mean: float
 
-    @property
-    def is_finished(self) -> bool:
-        return self.path.tally.percent >= 1.0
-
 
 class MyProgressView(Page):
     """All courses in which the learner is enrolled; what is completed comes last."""
@@ -47,8 +43,8 @@ class MyProgressView(Page):
         entries = self._entries(list(page.object_list))
         return super().get_context_data(
             page=page,
-            unfinished=[entry for entry in entries if not entry.is_finished],
-            finished=[entry for entry in entries if entry.is_finished],
+            unfinished=[entry for entry in entries if not entry.path.is_done],
+            finished=[entry for entry in entries if entry.path.is_done],
             **kwargs,
         )
 

@@ -14,7 +14,8 @@ from django.views.generic import View
 from opaque_keys import InvalidKeyError as OpaqueKeyError
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.dashboard.common import get_course_key, reverse_page, whole_percent
+from completion_aggregator.dashboard.charts import whole_percent
+from completion_aggregator.dashboard.pages import get_course_key, page_url
 from completion_aggregator.exceptions import InvalidKeyError, UnknownBlockError
 from completion_aggregator.selectors import get_course_completion, is_enrolled
 from completion_aggregator.utils import parse_block_key
@@ -35,11 +36,13 @@ class CompletionProgressBarView(View):
         key = get_course_key(course_key)
         user = request.user
         learner = user if user.is_authenticated and is_enrolled(user, key) else None
+        share = 0.0 if learner is None else _share(learner, key, chapter_id)
         context = {
             "label": _("Course progress") if chapter_id is None else _("Chapter progress"),
-            "percent": 0 if learner is None else whole_percent(_share(learner, key, chapter_id)),
+            "share": share,
+            "percent": whole_percent(share),
             "login_url": None if user.is_authenticated else resolve_url(settings.LOGIN_URL),
-            "page_url": None if learner is None else reverse_page(request, "my-course", course_key=key),
+            "page_url": None if learner is None else page_url(request, "my-course", course_key=key),
         }
         return render(request, self.template_name, context)
 
