@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from completion_aggregator.dashboard import learner, views, widgets
+from completion_aggregator.dashboard import learner, staff, views, widgets
 
 # Only an old key (Org/Course/Run) holds slashes; it holds two.
 COURSE_KEY = r"(?P<course_key>[^/+]+/[^/+]+/[^/+]+|[^/]+)"
@@ -17,6 +17,13 @@ urlpatterns = [
         rf"^progress_bar/{COURSE_KEY}/(?P<chapter_id>.+)/$",
         views.CompletionProgressBarView.as_view(),
         name="completion-progress-bar",
+    ),
+    path("dashboard/", staff.CourseListView.as_view(), name="dashboard"),
+    re_path(rf"^dashboard/{COURSE_KEY}/$", staff.CourseView.as_view(), name="dashboard-course"),
+    re_path(
+        rf"^dashboard/{COURSE_KEY}/learners/(?P<user_id>[0-9]+)/$",
+        staff.LearnerView.as_view(),
+        name="dashboard-learner",
     ),
     path("my/", learner.MyProgressView.as_view(), name="my-progress"),
     re_path(rf"^my/{COURSE_KEY}/$", learner.MyCourseView.as_view(), name="my-course"),
