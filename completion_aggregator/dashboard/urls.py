@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from django.urls import path, re_path
-from django.views.generic import RedirectView
 
-from completion_aggregator.dashboard import staff, views
+from completion_aggregator.dashboard import learner, staff, views, widgets
 
 # Only an old key (Org/Course/Run) holds slashes; it holds two.
 COURSE_KEY = r"(?P<course_key>[^/+]+/[^/+]+/[^/+]+|[^/]+)"
@@ -26,6 +25,8 @@ urlpatterns = [
         staff.LearnerView.as_view(),
         name="dashboard-learner",
     ),
-    # STUB until the learner's pages are merged: replace.
-    path("my/", RedirectView.as_view(url="/"), name="my-progress"),
+    path("my/", learner.MyProgressView.as_view(), name="my-progress"),
+    re_path(rf"^my/{COURSE_KEY}/$", learner.MyCourseView.as_view(), name="my-course"),
+    re_path(rf"^widget/bar/{COURSE_KEY}/$", widgets.BarWidgetView.as_view(), name="widget-bar"),
+    re_path(rf"^widget/ring/{COURSE_KEY}/$", widgets.RingWidgetView.as_view(), name="widget-ring"),
 ]

@@ -13,7 +13,7 @@ from completion_aggregator.dashboard.pages import page_url as url_of_page
 
 register = template.Library()
 register.filter("percent", charts.percent_text)
-register.filter("blocks", outline.number)
+register.filter("amount", outline.amount)
 register.simple_tag(charts.bar, name="bar")
 register.simple_tag(charts.ring, name="ring")
 
