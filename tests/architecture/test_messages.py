@@ -65,7 +65,13 @@ def test_django_reads_what_the_catalog_says(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((PACKAGE / "templates").rglob("*.html")), ids=lambda path: path.name)
 def test_a_template_has_no_words_outside_of_translations(path: Path) -> None:
     text = path.read_text()
-    for what in (r"{% blocktranslate.*?{% endblocktranslate %}", r"{%.*?%}", r"{{.*?}}", r"{#.*?#}", r"<style>.*?</style>"):
+    for what in (
+        r"{% blocktranslate.*?{% endblocktranslate %}",
+        r"{%.*?%}",
+        r"{{.*?}}",
+        r"{#.*?#}",
+        r"<style>.*?</style>",
+    ):
         text = re.sub(what, "", text, flags=re.DOTALL)
     for attribute in ("title", "alt", "placeholder", "aria-label"):
         assert not re.search(rf'\b{attribute}="[^"]*[a-z]', text), attribute
