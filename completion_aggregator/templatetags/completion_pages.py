@@ -8,9 +8,11 @@ from typing import Any
 from django import template
 from django.template.context import RequestContext
 from django.utils.formats import number_format
+from django.utils.translation import gettext as _
 
 from completion_aggregator.dashboard import charts, outline
 from completion_aggregator.dashboard.pages import page_url as url_of_page
+from completion_aggregator.engine import Tally
 
 register = template.Library()
 register.filter("percent", charts.percent_text)
@@ -26,10 +28,26 @@ def count(number: int) -> str:
 
 
 @register.filter
-def amount(blocks: float) -> str:
-    """Write how many blocks were earned, in tenths where need be; never more than there are."""
-    tenths = floor(10 * blocks + 1e-6)
-    return number_format(tenths / 10, decimal_pos=1 if tenths % 10 else 0, force_grouping=True)
+def all_done(tally: Tally) -> str:
+    """Say how many blocks are done, and of what is optional how many."""
+    if tally.possible is None:
+        return _("Not known yet")
+    if not tally.possible:
+        return optional_done(tally) if tally.optional_possible else _("Nothing to do")
+    done = _("%(earned)s of %(possible)s done") % _amounts(tally.earned, tally.possible)
+    return f"{done} · {optional_done(tally)}" if tally.optional_possible else done
+
+
+@register.filter
+def optional_done(tally: Tally) -> str:
+    return _("%(earned)s of %(possible)s optional") % _amounts(tally.optional_earned, tally.optional_possible or 0)
+
+
+def _amounts(earned: float, possible: int) -> dict[str, str]:
+    """Write numbers of blocks, in tenths where need be; what is not all done is never rounded up to it."""
+    tenths = floor(10 * earned + 1e-6)
+    written = number_format(tenths / 10, decimal_pos=1 if tenths % 10 else 0, force_grouping=True)
+    return {"earned": written, "possible": count(possible)}
 
 
 @register.simple_tag(takes_context=True)
