@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import floor
 from typing import Any
 
 from django import template
@@ -16,7 +15,7 @@ from completion_aggregator.engine import Tally
 
 register = template.Library()
 register.filter("percent", charts.percent_text)
-register.filter("blocks", outline.number)
+register.filter("amount", outline.amount)
 register.simple_tag(charts.bar, name="bar")
 register.simple_tag(charts.ring, name="ring")
 
@@ -44,10 +43,7 @@ def optional_done(tally: Tally) -> str:
 
 
 def _amounts(earned: float, possible: int) -> dict[str, str]:
-    """Write numbers of blocks, in tenths where need be; what is not all done is never rounded up to it."""
-    tenths = floor(10 * earned + 1e-6)
-    written = number_format(tenths / 10, decimal_pos=1 if tenths % 10 else 0, force_grouping=True)
-    return {"earned": written, "possible": count(possible)}
+    return {"earned": outline.amount(earned), "possible": count(possible)}
 
 
 @register.simple_tag(takes_context=True)
