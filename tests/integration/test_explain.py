@@ -180,6 +180,38 @@ def test_what_is_hidden_has_the_reason_of_the_lms_with_all_below_it(
         assert (found[name].counted, found[name].tally) == (False, None)
 
 
+def test_the_sample_lms_tells_every_reason(learner: Any) -> None:
+    publish_course(
+        [
+            block("course/course", "html/h1", "html/later", "html/staff", "vertical/red", "library_content/bank"),
+            block("html/h1"),
+            block("html/later", start=NEVER),
+            block("html/staff", staff_only=True),
+            block("vertical/red", "html/h2", cohorts=("Red",)),
+            block("html/h2"),
+            block("library_content/bank", "html/b1", "html/b2", max_count=1),
+            block("html/b1"),
+            block("html/b2"),
+        ],
+        cohorts=["Red"],
+    )
+
+    found = reasons(learner)
+
+    assert sorted([found.pop("html/b1"), found.pop("html/b2")]) == ["counted", "not_selected"]
+    assert found == {
+        "course/course": "counted",
+        "html/h1": "counted",
+        "html/later": "not_released",
+        "html/staff": "staff_only",
+        "vertical/red": "other_group",
+        "html/h2": "other_group",
+        "library_content/bank": "counted",
+    }
+    later = explain_completion(learner, COURSE_KEY, root_block=key("html/later"))
+    assert later.root.standing.release_date == NEVER
+
+
 # --- several parents ------------------------------------------------------------------------------------------------
 
 
