@@ -94,7 +94,7 @@ def test_the_whole_answer(explained: Any) -> None:
     (aggregate,) = CourseAggregate.objects.all()
     answer = ask(explained, EXPLAIN, {"username": "me"})
 
-    later = {"reason": "not_released", "release_date": "9000-01-01T00:00:00Z"}
+    later = {"display_name": None, "reason": "not_released", "release_date": "9000-01-01T00:00:00Z"}
 
     def value(name: str, number: float) -> dict[str, Any]:
         return {"value": number, "modified": modified[key(name)]}
@@ -161,6 +161,38 @@ def test_a_block_is_explained_by_itself(explained: Any) -> None:
     assert answer["parts"] == []
     assert answer["stored"]["completion"] is None
     assert answer["root"]["reason"] == "optional"
+
+
+@pytest.mark.parametrize("who", ["learner", "course staff", "staff"])
+def test_only_staff_see_the_names_of_what_is_hidden(learner: Any, staff: Any, who: str) -> None:
+    publish_course(
+        [
+            block("course/course", "discussion/d1", "html/exam", "discussion/d2", "html/h1"),
+            block("discussion/d1", "html/h2", "html/answers"),
+            block("html/h2"),
+            block("html/answers", staff_only=True),
+            block("html/exam", staff_only=True),
+            block("discussion/d2", staff_only=True),
+            block("html/h1"),
+        ]
+    )
+    user = {"learner": learner, "course staff": RoleFactory().user, "staff": staff}[who]
+
+    root = ask(user, EXPLAIN, {"username": "ada"})["root"]
+
+    def name(text: str) -> str | None:
+        return None if who == "learner" else text
+
+    assert [(each["display_name"], each["reason"]) for each in root["children"]] == [
+        ("discussion/d1", "excluded"),
+        (name("html/exam"), "staff_only"),
+        (name("discussion/d2"), "staff_only"),
+        ("html/h1", "counted"),
+    ]
+    assert [(each["display_name"], each["reason"]) for each in root["children"][0]["children"]] == [
+        ("html/h2", "below_excluded"),
+        (name("html/answers"), "staff_only"),
+    ]
 
 
 @pytest.mark.parametrize("who", ["learner", "course staff", "staff"])
