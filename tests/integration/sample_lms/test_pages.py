@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from completion.models import BlockCompletion
+from completion.waffle import ENABLE_COMPLETION_TRACKING_SWITCH
 from django.db import connection
+from django.shortcuts import resolve_url
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from edx_toggles.toggles.testutils import override_waffle_switch
 from opaque_keys.edx.keys import CourseKey
-from waffle.testutils import override_switch
 
 from completion_aggregator.selectors import get_course_completion
 from sample_lms.lms import SampleLMS
@@ -110,7 +113,7 @@ def test_the_page_of_the_course_has_a_path_of_its_own(client: Client) -> None:
         "can_complete": False,
     }
     again = client.get(f"/courses/{COURSE_KEY}/jump_to/{key('course/course')}/")
-    assert again.content == client.get(url("course/course")).content
+    assert again.context["page"] == client.get(url("course/course")).context["page"]
 
 
 def test_a_block_in_two_places_is_shown_in_the_first(client: Client) -> None:
@@ -149,11 +152,11 @@ def test_marking_a_block_as_done_counts(client: Client, learner: Any) -> None:
 
     assert response.redirect_chain == [(url("html/h1"), 302)]
     page = response.content.decode()
-    assert '<ul class="sample-messages" role="status"><li>Done.</li></ul>' in page
+    assert "<li>Done.</li>" in page
     assert BUTTON not in page
     (row,) = BlockCompletion.objects.all()
     assert (row.user, str(row.block_key), row.completion) == (learner, key("html/h1"), 1.0)
-    assert get_course_completion(learner, COURSE_KEY).earned == 1
+    assert get_course_completion(learner, COURSE_KEY).tally.earned == 1
     assert client.post(url("html/h1")).status_code == 302
     assert BlockCompletion.objects.count() == 1
 
@@ -190,15 +193,16 @@ def test_who_is_not_enrolled_can_look_but_do_nothing(client: Client) -> None:
 
 
 def test_nothing_can_be_done_while_completion_is_not_tracked(client: Client) -> None:
-    with override_switch("completion.enable_completion_tracking", active=False):
+    with override_waffle_switch(ENABLE_COMPLETION_TRACKING_SWITCH, active=False):
         assert BUTTON not in text(client, "html/h1")
         assert client.post(url("html/h1")).status_code == 403
 
 
-def test_who_is_not_logged_in_is_sent_to_log_in() -> None:
+def test_who_is_not_logged_in_is_sent_to_log_in(settings: Any) -> None:
     for method in (Client().get, Client().post):
         response = method(url("html/h1"))
-        assert (response.status_code, response.headers["Location"]) == (302, "/login/?next=" + url("html/h1"))
+        target = f"{resolve_url(settings.LOGIN_URL)}?next={quote(url('html/h1'))}"
+        assert (response.status_code, response.headers["Location"]) == (302, target)
 
 
 def test_a_post_from_elsewhere_is_refused(learner: Any) -> None:
