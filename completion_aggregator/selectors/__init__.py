@@ -14,6 +14,14 @@ from completion_aggregator.selectors.completions import (
 )
 from completion_aggregator.selectors.explain import ExplainedBlock, Explanation, Reason, explain_completion
 from completion_aggregator.selectors.migration import Migration, find_migration
+from completion_aggregator.selectors.path import (
+    LearnerPath,
+    PathBlock,
+    get_learner_courses,
+    get_learner_path,
+    get_learner_paths,
+    is_enrolled,
+)
 from completion_aggregator.selectors.roster import (
     ORDERINGS,
     LearnerFilter,
@@ -51,9 +59,11 @@ __all__ = [
     "Explanation",
     "Learner",
     "LearnerFilter",
+    "LearnerPath",
     "LearnerTrendPoint",
     "Migration",
     "PairCompletion",
+    "PathBlock",
     "Progress",
     "Reason",
     "RosterPage",
@@ -73,9 +83,13 @@ __all__ = [
     "get_course_summary",
     "get_course_trend",
     "get_learner_completions",
+    "get_learner_courses",
+    "get_learner_path",
+    "get_learner_paths",
     "get_learner_trend",
     "get_roster_page",
     "get_status",
+    "is_enrolled",
     "iter_pair_completions",
     "iter_roster",
     "read_snapshot",
