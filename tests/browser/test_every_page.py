@@ -81,14 +81,13 @@ def test_nothing_moves_while_the_page_loads(visit: Visit, name: str, account: st
 
 @every_page
 def test_a_page_is_light(visit: Visit, name: str, account: str | None) -> None:
-    page = visit("login")
+    page = visit(name, account)
     network = page.context.new_cdp_session(page)
     network.send("Network.enable")
     network.send("Network.setCacheDisabled", {"cacheDisabled": True})
     sizes: list[float] = []
     network.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
-    page = visit(name, account)
-    page.wait_for_load_state("networkidle")
+    page.reload(wait_until="networkidle")
 
     assert 0 < sum(sizes) < MAX_BYTES
 
