@@ -6,9 +6,13 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
+from sample_lms import views
+
 urlpatterns = [
+    path("", views.StartView.as_view(), name="start"),
     path("admin/", admin.site.urls),
-    path("login/", LoginView.as_view(template_name="admin/login.html"), name="login"),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("login/", LoginView.as_view(template_name="sample_lms/login.html"), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("api/completion/", include("completion_aggregator.urls")),
 ]

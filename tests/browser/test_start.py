@@ -1,0 +1,46 @@
+"""The start page of the demo: it leads to everything."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+
+
+@pytest.mark.parametrize(
+    ("account", "button", "name"), [("staff", "Log in as staff", "staff"), ("learner", "Log in as learner", "learner")]
+)
+def test_one_button_logs_in(visit: Visit, account: str, button: str, name: str) -> None:
+    page = visit("start")
+
+    page.get_by_role("button", name=button).click()
+
+    expect(page.get_by_text(f"Logged in as {name}")).to_be_visible()
+
+
+def test_everything_is_a_link_away(visit: Visit) -> None:
+    page = visit("start", "staff")
+    links = page.get_by_role("main").get_by_role("link")
+    addresses = [str(link.get_attribute("href")) for link in links.all()]
+
+    assert len(addresses) == len(set(addresses)) >= 10
+    for address in addresses:
+        answer = page.request.get(page.url.rstrip("/") + address)
+        assert answer.status == 200, address
+
+
+def test_the_widgets_are_framed_there(visit: Visit) -> None:
+    page = visit("start", "learner")
+
+    for frame in page.frame_locator("iframe").all() if False else page.locator("iframe").all():
+        expect(frame.content_frame.get_by_role("progressbar")).to_be_visible()
+
+
+def test_the_language_is_switched_by_a_button(visit: Visit) -> None:
+    page = visit("start")
+
+    page.get_by_role("button", name="العربية").click()
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    page.get_by_role("button", name="Deutsch").click()
+    expect(page.locator("html")).to_have_attribute("lang", "de")
