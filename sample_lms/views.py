@@ -1,4 +1,4 @@
-"""Pages of the sample LMS: where the demo starts; a course and its blocks, with a way to do them and watch progress come."""
+"""Pages of the sample LMS: the start of the demo; a course and its blocks, each with a way to do it."""
 
 from __future__ import annotations
 
