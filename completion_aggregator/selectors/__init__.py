@@ -12,6 +12,7 @@ from completion_aggregator.selectors.completions import (
     get_learner_completions,
 )
 from completion_aggregator.selectors.migration import Migration, find_migration
+from completion_aggregator.selectors.path import LearnerPath, PathBlock, get_learner_path, get_learner_paths
 from completion_aggregator.selectors.roster import (
     ORDERINGS,
     LearnerFilter,
@@ -32,7 +33,9 @@ __all__ = [
     "CourseStats",
     "Learner",
     "LearnerFilter",
+    "LearnerPath",
     "Migration",
+    "PathBlock",
     "Progress",
     "RosterPage",
     "RosterRow",
@@ -44,6 +47,8 @@ __all__ = [
     "get_course_means",
     "get_course_stats",
     "get_learner_completions",
+    "get_learner_path",
+    "get_learner_paths",
     "get_roster_page",
     "get_status",
     "iter_roster",
