@@ -187,6 +187,33 @@ class Settings:
         expects="a list of numbers above 0, up to 1",
         valid=_is_shares,
     )
+    SNAPSHOT_INTERVAL = Setting[float](
+        900,
+        "How old the figures of a course may be on its dashboard, while learners are aggregated in it: the service "
+        "works them out anew so often. Unit: seconds; 0: each time that it looks for work.",
+        expects="a number of seconds",
+        valid=_is_seconds,
+    )
+    SNAPSHOT_DAYS = Setting[int](
+        365,
+        "How long it is known how far a course and its learners were on a day. Older snapshots are deleted by the "
+        "cleanup. Unit: days.",
+        expects="a whole number above 0",
+        valid=_is_count,
+    )
+    AT_RISK_DAYS = Setting[int](
+        14,
+        "A learner who has done nothing for so long, and has come less far than AT_RISK_PERCENT, counts as at risk. "
+        "Unit: days.",
+        expects="a whole number above 0",
+        valid=_is_count,
+    )
+    AT_RISK_PERCENT = Setting[float](
+        0.5,
+        "A learner who has come as far as this is not at risk. Unit: share of the course, 0.0 to 1.0.",
+        expects="a number above 0, up to 1",
+        valid=_is_share,
+    )
 
     @classmethod
     def all(cls) -> list[Setting[Any]]:

@@ -1,10 +1,10 @@
-"""Paths of the pages, under the names that they have in openedx-completion-aggregator."""
+"""Paths of the pages; the progress bar has the name that it has in openedx-completion-aggregator."""
 
 from __future__ import annotations
 
-from django.urls import re_path
+from django.urls import path, re_path
 
-from completion_aggregator.dashboard import views
+from completion_aggregator.dashboard import learner, views, widgets
 
 # Only an old key (Org/Course/Run) holds slashes; it holds two.
 COURSE_KEY = r"(?P<course_key>[^/+]+/[^/+]+/[^/+]+|[^/]+)"
@@ -18,4 +18,8 @@ urlpatterns = [
         views.CompletionProgressBarView.as_view(),
         name="completion-progress-bar",
     ),
+    path("my/", learner.MyProgressView.as_view(), name="my-progress"),
+    re_path(rf"^my/{COURSE_KEY}/$", learner.MyCourseView.as_view(), name="my-course"),
+    re_path(rf"^widget/bar/{COURSE_KEY}/$", widgets.BarWidgetView.as_view(), name="widget-bar"),
+    re_path(rf"^widget/ring/{COURSE_KEY}/$", widgets.RingWidgetView.as_view(), name="widget-ring"),
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.contrib.auth.models import AbstractBaseUser
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -13,10 +14,11 @@ from django.views.generic import View
 from opaque_keys import InvalidKeyError as OpaqueKeyError
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.compat import get_lms
+from completion_aggregator.dashboard.charts import whole_percent
+from completion_aggregator.dashboard.pages import get_course_key, page_url
 from completion_aggregator.exceptions import InvalidKeyError, UnknownBlockError
-from completion_aggregator.selectors import get_course_completion
-from completion_aggregator.utils import parse_block_key, parse_course_key
+from completion_aggregator.selectors import get_course_completion, is_enrolled
+from completion_aggregator.utils import parse_block_key
 
 
 @method_decorator(xframe_options_exempt, name="dispatch")
@@ -28,38 +30,30 @@ class CompletionProgressBarView(View):
     would show nothing at all, since login pages refuse to be framed.
     """
 
+    template_name = "completion_aggregator/progress_bar.html"
+
     def get(self, request: HttpRequest, course_key: str, chapter_id: str | None = None) -> HttpResponse:
-        try:
-            key = parse_course_key(course_key)
-        except InvalidKeyError:
-            raise Http404(_("Invalid course key.")) from None
+        key = get_course_key(course_key)
+        user = request.user
+        learner = user if user.is_authenticated and is_enrolled(user, key) else None
+        share = 0.0 if learner is None else _share(learner, key, chapter_id)
         context = {
             "label": _("Course progress") if chapter_id is None else _("Chapter progress"),
-            "percent": whole_percent(self._percent(key, chapter_id)),
-            "login_url": None if request.user.is_authenticated else resolve_url(settings.LOGIN_URL),
+            "share": share,
+            "percent": whole_percent(share),
+            "login_url": None if user.is_authenticated else resolve_url(settings.LOGIN_URL),
+            "page_url": None if learner is None else page_url(request, "my-course", course_key=key),
         }
-        return render(request, "completion_aggregator/progress_bar.html", context)
-
-    def _percent(self, course_key: CourseKey, chapter_id: str | None) -> float:
-        user = self.request.user
-        if not user.is_authenticated or not self._is_enrolled(course_key):
-            return 0.0
-        try:
-            chapter = None if chapter_id is None else _chapter_key(chapter_id, course_key)
-            return get_course_completion(user, course_key, root_block=chapter, with_dates=False).percent
-        except (InvalidKeyError, UnknownBlockError):
-            # A chapter that left the course; the page that frames the bar does not know yet.
-            return 0.0
-
-    def _is_enrolled(self, course_key: CourseKey) -> bool:
-        enrollments = get_lms().enrollments().filter(user_id=self.request.user.pk, course_id=course_key)
-        # MySQL takes a key in other letter case for the same.
-        return course_key in enrollments.values_list("course_id", flat=True)
+        return render(request, self.template_name, context)
 
 
-def whole_percent(share: float) -> int:
-    """Return a share in percent: below 100 until all of it is done."""
-    return 100 if share >= 1.0 else min(99, round(100 * share))
+def _share(learner: AbstractBaseUser, course_key: CourseKey, chapter_id: str | None) -> float:
+    try:
+        chapter = None if chapter_id is None else _chapter_key(chapter_id, course_key)
+        return get_course_completion(learner, course_key, root_block=chapter, with_dates=False).percent
+    except (InvalidKeyError, UnknownBlockError):
+        # A chapter that left the course; the page that frames the bar does not know yet.
+        return 0.0
 
 
 def _chapter_key(text: str, course_key: CourseKey) -> str:

@@ -12,7 +12,14 @@ from completion_aggregator.selectors.completions import (
     get_learner_completions,
 )
 from completion_aggregator.selectors.migration import Migration, find_migration
-from completion_aggregator.selectors.path import LearnerPath, PathBlock, get_learner_path, get_learner_paths
+from completion_aggregator.selectors.path import (
+    LearnerPath,
+    PathBlock,
+    get_learner_courses,
+    get_learner_path,
+    get_learner_paths,
+    is_enrolled,
+)
 from completion_aggregator.selectors.roster import (
     ORDERINGS,
     LearnerFilter,
@@ -26,30 +33,56 @@ from completion_aggregator.selectors.roster import (
 )
 from completion_aggregator.selectors.stats import CourseStats, get_course_means, get_course_stats
 from completion_aggregator.selectors.status import Status, get_status
+from completion_aggregator.selectors.summary import (
+    CohortSummary,
+    CourseSummary,
+    LearnerTrendPoint,
+    SectionFunnel,
+    TrendPoint,
+    find_course_snapshot,
+    get_course_snapshots,
+    get_course_summary,
+    get_course_trend,
+    get_learner_trend,
+    read_snapshot,
+)
 
 __all__ = [
     "ORDERINGS",
+    "CohortSummary",
     "CourseCompletion",
     "CourseStats",
+    "CourseSummary",
     "Learner",
     "LearnerFilter",
     "LearnerPath",
+    "LearnerTrendPoint",
     "Migration",
     "PathBlock",
     "Progress",
     "RosterPage",
     "RosterRow",
+    "SectionFunnel",
     "Status",
+    "TrendPoint",
     "count_roster",
+    "find_course_snapshot",
     "find_migration",
     "get_course_completion",
     "get_course_completions",
     "get_course_means",
+    "get_course_snapshots",
     "get_course_stats",
+    "get_course_summary",
+    "get_course_trend",
     "get_learner_completions",
+    "get_learner_courses",
     "get_learner_path",
     "get_learner_paths",
+    "get_learner_trend",
     "get_roster_page",
     "get_status",
+    "is_enrolled",
     "iter_roster",
+    "read_snapshot",
 ]

@@ -76,6 +76,11 @@ class LearnerPath:
     url: str | None
 
     @property
+    def is_done(self) -> bool:
+        """Whether all that is required is done; a course without anything to do is not."""
+        return bool(self.tally.possible) and self.tally.percent >= 1.0
+
+    @property
     def next_block(self) -> PathBlock | None:
         """The unit to go on with; None: all that is required and open is done."""
         return self.next_trail[-1] if self.next_trail else None
@@ -120,8 +125,11 @@ def get_learner_courses(user: AbstractBaseUser) -> list[CourseKey]:
     """
     course_keys = get_lms().enrollments().filter(user_id=user.pk).values_list("course_id", flat=True)
     rows = CourseAggregate.objects.filter(user_id=user.pk, computed_at__isnull=False)
-    values = rows.values_list("course__course_key", "percent", "last_modified")
-    stored = {key: (percent >= 1.0, moment.timestamp() if moment else 0.0) for key, percent, moment in values}
+    values = rows.values_list("course__course_key", "percent", "possible", "last_modified")
+    stored = {
+        key: (percent >= 1.0 and possible > 0, moment.timestamp() if moment else 0.0)
+        for key, percent, possible, moment in values
+    }
 
     def place(course_key: CourseKey) -> tuple[bool, float, str]:
         is_done, last_activity = stored.get(str(course_key), (False, 0.0))

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.dashboard.views import whole_percent
+from completion_aggregator.dashboard.charts import whole_percent
 from completion_aggregator.services import aggregate_stale
 from tests.factories import COURSE_KEY, EnrollmentFactory, UserFactory, block, complete, key, publish_course
 
