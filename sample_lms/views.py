@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from completion.models import BlockCompletion
 from completion.waffle import ENABLE_COMPLETION_TRACKING_SWITCH
@@ -119,7 +119,7 @@ class BlockPage(LoginRequiredMixin, View):
         )
 
     def _can_complete(self) -> bool:
-        enrollments = Enrollment.objects.filter(user_id=self.request.user.pk, course_id=self.course_key, is_active=True)
+        enrollments = Enrollment.objects.filter(user_id=self._user_id, course_id=self.course_key, is_active=True)
         return (
             self.block.mode == CompletionMode.COMPLETABLE
             and self.block.key not in self._hidden
@@ -127,16 +127,19 @@ class BlockPage(LoginRequiredMixin, View):
             and enrollments.exists()
         )
 
+    @property
+    def _user_id(self) -> int:
+        return cast("int", self.request.user.pk)  # whoever is here has logged in
+
     @cached_property
     def _hidden(self) -> dict[str, HiddenBlock]:
-        user_id = self.request.user.pk
-        return {} if user_id is None else SampleLMS().hidden_blocks(self.course_key, user_id, now=timezone.now())
+        return SampleLMS().hidden_blocks(self.course_key, self._user_id, now=timezone.now())
 
     @cached_property
     def _done(self) -> set[str]:
         keys = [self.block.key, *(self.outline.blocks[place].key for place in self.block.children)]
         done = BlockCompletion.objects.filter(
-            user=self.request.user, context_key=self.course_key, block_key__in=keys, completion=1.0
+            user_id=self._user_id, context_key=self.course_key, block_key__in=keys, completion=1.0
         )
         return {str(key) for key in done.values_list("block_key", flat=True)}
 
