@@ -13,7 +13,15 @@ from rest_framework import serializers
 from completion_aggregator.conf import conf
 from completion_aggregator.engine import Tally, percent
 from completion_aggregator.models import Aggregator
-from completion_aggregator.selectors import CourseCompletion, CourseStats, Learner, get_course_completion
+from completion_aggregator.selectors import (
+    CohortSummary,
+    CourseCompletion,
+    CourseStats,
+    CourseSummary,
+    Learner,
+    SectionFunnel,
+    get_course_completion,
+)
 
 #: What a client may ask for besides the block types.
 EXTRA_FIELDS = frozenset({"username", "mean"})
@@ -207,3 +215,42 @@ class CourseCompletionStatsSerializer(serializers.BaseSerializer[CourseStats]):
         if self.filters is not None:
             fields["filters"] = self.filters
         return fields
+
+
+class SectionFunnelSerializer(serializers.Serializer[SectionFunnel]):
+    """How many learners have come to a section, and through it."""
+
+    block_key = serializers.CharField()
+    display_name = serializers.CharField()
+    started = serializers.IntegerField()
+    finished = serializers.IntegerField()
+    learners = serializers.IntegerField()
+
+
+class CohortSummarySerializer(serializers.Serializer[CohortSummary]):
+    """How far a cohort has come; with the id null: those who are in none."""
+
+    cohort_id = serializers.IntegerField(allow_null=True)
+    name = serializers.CharField()
+    enrolled = serializers.IntegerField()
+    mean = serializers.FloatField()
+
+
+class CourseSummarySerializer(serializers.Serializer[CourseSummary]):
+    """How far a class has come; see `selectors.CourseSummary`."""
+
+    course_key = serializers.CharField()
+    display_name = serializers.CharField()
+    enrolled = serializers.IntegerField()
+    not_started = serializers.IntegerField()
+    in_progress = serializers.IntegerField()
+    completed = serializers.IntegerField()
+    never_aggregated = serializers.IntegerField()
+    mean = serializers.FloatField()
+    median = serializers.FloatField()
+    histogram = serializers.ListField(child=serializers.IntegerField())
+    sections = SectionFunnelSerializer(many=True)
+    cohorts = CohortSummarySerializer(many=True)
+    stale = serializers.IntegerField()
+    at_risk = serializers.IntegerField()
+    computed_at = serializers.DateTimeField()

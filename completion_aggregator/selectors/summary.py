@@ -208,7 +208,7 @@ def get_learner_trend(course_key: CourseKey, user_id: int, *, days: int) -> list
 
 def _last_days(points: list[Any], days: int) -> list[Any]:
     """Leave out what was before the first of the last days, but for what it was like on that day."""
-    first = datetime.now(UTC).date() - timedelta(days=days - 1)
+    first = timezone.now().astimezone(UTC).date() - timedelta(days=days - 1)
     later = [point for point in points if point.day > first]
     return [point._replace(day=first) for point in points[: len(points) - len(later)][-1:]] + later
 
@@ -292,7 +292,7 @@ def _read_sections(course_key: CourseKey, structure: Structure) -> tuple[Section
 
 def _sections(structure: Structure) -> list[OutlineBlock]:
     blocks = structure.outline.blocks
-    below = [blocks[place] for place in dict.fromkeys(blocks[0].children)] if blocks else []
+    below = [blocks[place] for place in blocks[0].children] if blocks else []
     return [block for block in below if block.mode == CompletionMode.AGGREGATOR]
 
 

@@ -28,8 +28,6 @@ log = logging.getLogger(__name__)
 MAX_COURSES = 100
 #: Learners who are locked at once, for milliseconds.
 BATCH_SIZE = 1_000
-#: A chunk says of its learners that they were computed when it begins; it may be committed so much later.
-_OVERLAP = timedelta(hours=1)
 
 
 def want_snapshot(course_id: int) -> None:
@@ -72,20 +70,17 @@ def take_snapshots(now: datetime) -> int:
 
 def _take(course_id: int, course_key: str, now: datetime) -> None:
     day = now.astimezone(UTC).date()
-    last = CourseSnapshot.objects.filter(course_id=course_id).order_by("-day").values_list("computed_at", flat=True)
-    _keep_percents(course_id, day, since=last.first())
+    _keep_percents(course_id, day)
     _save(course_id, day, get_course_summary(parse_course_key(course_key)))
     # What was noted since it was begun stays noted.
     Course.objects.filter(id=course_id, snapshot_wanted_at__lt=now).update(snapshot_wanted_at=None)
 
 
-def _keep_percents(course_id: int, day: date, *, since: datetime | None) -> None:
+def _keep_percents(course_id: int, day: date) -> None:
     """Give each learner whose percent is another than the newest snapshot says one of this day."""
     newest = LearnerSnapshot.objects.filter(user_id=OuterRef("user_id"), course_id=course_id).order_by("-day")
     known = Coalesce(Subquery(newest.values("percent")[:1]), 0.0, output_field=FloatField())
     changed = CourseAggregate.objects.filter(course_id=course_id).annotate(known=known).exclude(percent=F("known"))
-    if since is not None:
-        changed = changed.filter(computed_at__gt=since - _OVERLAP)
     ids = changed.order_by("user_id").values_list("user_id", flat=True)
     last = 0
     while batch := list(ids.filter(user_id__gt=last)[:BATCH_SIZE]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import re_path
 
-from completion_aggregator.api.v1 import views
+from completion_aggregator.api.v1 import summary, views
 from completion_aggregator.api.v1.export import CompletionExportView
 
 app_name = "completion_aggregator"
@@ -17,4 +17,5 @@ urlpatterns = [
     re_path(rf"^course/{COURSE_KEY}/?$", views.CompletionDetailView.as_view(), name="detail"),
     re_path(rf"^export/{COURSE_KEY}/?$", CompletionExportView.as_view(), name="export"),
     re_path(rf"^stats/{COURSE_KEY}/?$", views.CourseLevelCompletionStatsView.as_view(), name="stats"),
+    re_path(rf"^summary/{COURSE_KEY}/?$", summary.CourseSummaryView.as_view(), name="summary"),
 ]

@@ -8,12 +8,14 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
 import sample_lms
 from completion_aggregator.management.progress import progress, require
-from completion_aggregator.models import CourseAggregate
-from completion_aggregator.services import aggregate_stale, count_stale
+from completion_aggregator.models import CourseAggregate, CourseSnapshot
+from completion_aggregator.services import aggregate_stale, count_stale, take_snapshots
+from sample_lms.history import write_history
 from sample_lms.models import Course, Enrollment
 from sample_lms.simulation import simulate
 
@@ -26,6 +28,7 @@ LEARNERS = 300
 #: How many of them are in the second course too; the one with an account is.
 LEARNERS_IN_BOTH = 240
 SEED = 1
+DAYS = 60
 
 
 class Command(BaseCommand):
@@ -42,6 +45,10 @@ class Command(BaseCommand):
         self._create_course(SECOND_COURSE_KEY, SECOND_COURSE, LEARNERS_IN_BOTH)
         with progress(self.stdout, "Aggregating", count_stale()) as advance:
             aggregate_stale(chunk_size=50, progress=advance)
+        if not CourseSnapshot.objects.exists():
+            for course_key in (COURSE_KEY, SECOND_COURSE_KEY):
+                write_history(course_key, days=DAYS)
+        take_snapshots(timezone.now())
         self._create_accounts()
         self._describe(f"http://127.0.0.1:{options['port']}")
         if not options["no_serve"]:
@@ -53,7 +60,7 @@ class Command(BaseCommand):
             call_command("import_olx", olx, stdout=self.stdout)
         if Enrollment.objects.filter(course_id=course_key).count() < learners:
             with progress(self.stdout, "Learners at work", learners) as advance:
-                simulate(course_key, learners=learners, seed=SEED, advance=advance)
+                simulate(course_key, learners=learners, seed=SEED, days=DAYS, advance=advance)
 
     def _create_accounts(self) -> None:
         users = get_user_model().objects
