@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from math import pi
+from math import nextafter, pi
 from typing import NamedTuple
 
 from django.template.loader import render_to_string
@@ -29,6 +29,25 @@ _ROUND = 2 * pi * _RADIUS
 def whole_percent(share: float) -> int:
     """Return a share in percent: below 100 until all of it is done."""
     return 100 if share >= 1.0 else min(99, round(100 * share))
+
+
+def shares_shown_as(percent: int) -> tuple[float, float]:
+    """Return the lowest and the highest share that are shown as this percent."""
+    if percent == 100:
+        return 1.0, 1.0
+    return _first_at(percent), nextafter(_first_at(percent + 1), 0.0)
+
+
+def _first_at(percent: int) -> float:
+    """Return the lowest share that is shown as this percent, or as more."""
+    share = (percent - 0.5) / 100
+    if percent in (0, 100):
+        return percent / 100
+    while whole_percent(share) < percent:
+        share = nextafter(share, 1.0)
+    while whole_percent(below := nextafter(share, 0.0)) >= percent:
+        share = below
+    return share
 
 
 def percent_text(share: float) -> str:

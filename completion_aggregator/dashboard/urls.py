@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from completion_aggregator.dashboard import learner, views, widgets
+from completion_aggregator.dashboard import learner, staff, views, widgets
 
 # Only an old key (Org/Course/Run) holds slashes; it holds two.
 COURSE_KEY = r"(?P<course_key>[^/+]+/[^/+]+/[^/+]+|[^/]+)"
@@ -22,4 +22,11 @@ urlpatterns = [
     re_path(rf"^my/{COURSE_KEY}/$", learner.MyCourseView.as_view(), name="my-course"),
     re_path(rf"^widget/bar/{COURSE_KEY}/$", widgets.BarWidgetView.as_view(), name="widget-bar"),
     re_path(rf"^widget/ring/{COURSE_KEY}/$", widgets.RingWidgetView.as_view(), name="widget-ring"),
+    path("dashboard/", staff.CourseListView.as_view(), name="dashboard"),
+    re_path(rf"^dashboard/{COURSE_KEY}/$", staff.CourseView.as_view(), name="dashboard-course"),
+    re_path(
+        rf"^dashboard/{COURSE_KEY}/learners/(?P<user_id>[0-9]+)/$",
+        staff.LearnerView.as_view(),
+        name="dashboard-learner",
+    ),
 ]

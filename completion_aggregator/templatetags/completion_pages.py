@@ -9,11 +9,12 @@ from django import template
 from django.template.context import RequestContext
 from django.utils.formats import number_format
 
-from completion_aggregator.dashboard import charts
+from completion_aggregator.dashboard import charts, outline
 from completion_aggregator.dashboard.pages import page_url as url_of_page
 
 register = template.Library()
 register.filter("percent", charts.percent_text)
+register.filter("blocks", outline.number)
 register.simple_tag(charts.bar, name="bar")
 register.simple_tag(charts.ring, name="ring")
 
