@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from completion_aggregator.selectors.bulk import PairCompletion, iter_pair_completions
 from completion_aggregator.selectors.completions import (
     CourseCompletion,
     Learner,
     get_course_completion,
     get_learner_completions,
 )
+from completion_aggregator.selectors.explain import ExplainedBlock, Explanation, Reason, explain_completion
 from completion_aggregator.selectors.migration import Migration, find_migration
 from completion_aggregator.selectors.path import (
     LearnerPath,
@@ -53,19 +55,24 @@ __all__ = [
     "CourseCompletion",
     "CourseStats",
     "CourseSummary",
+    "ExplainedBlock",
+    "Explanation",
     "Learner",
     "LearnerFilter",
     "LearnerPath",
     "LearnerTrendPoint",
     "Migration",
+    "PairCompletion",
     "PathBlock",
     "Progress",
+    "Reason",
     "RosterPage",
     "RosterRow",
     "SectionFunnel",
     "Status",
     "TrendPoint",
     "count_roster",
+    "explain_completion",
     "find_course_snapshot",
     "find_migration",
     "get_course_completion",
@@ -83,6 +90,7 @@ __all__ = [
     "get_roster_page",
     "get_status",
     "is_enrolled",
+    "iter_pair_completions",
     "iter_roster",
     "read_snapshot",
 ]
