@@ -48,10 +48,10 @@ DEFAULT_ORDERING = "-last_activity"
 
 
 class _Form(forms.Form):
-    """A form whose fields tell a screen reader what is wrong with them."""
+    """A form with ids of its own: a page may hold others."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs, label_suffix="", auto_id="filter-%s")
+    def __init__(self, data: Any) -> None:
+        super().__init__(data, label_suffix="", auto_id="filter-%s")
 
 
 class CourseSearchForm(_Form):
@@ -104,7 +104,7 @@ class LearnerForm(_Form):
         return found
 
     @property
-    def ordering(self) -> str:
+    def chosen_ordering(self) -> str:
         return self.cleaned_data.get("ordering") or DEFAULT_ORDERING
 
     @property
@@ -147,7 +147,7 @@ class LearnerForm(_Form):
             "roles": ",".join(filters.roles),
             "exclude_roles": ",".join(filters.exclude_roles),
             "inactive_days": days,
-            "ordering": self.ordering,
+            "ordering": self.chosen_ordering,
         }
         return {name: _as_text(value) for name, value in found.items() if value not in (None, "")}
 

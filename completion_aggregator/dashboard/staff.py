@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlencode
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -61,12 +61,12 @@ class CourseListView(Page):
         return super().dispatch(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        user = self.request.user
+        user = cast(AbstractBaseUser, self.request.user)
         form = CourseSearchForm(self.request.GET)
         courses = []
         page = None
         if form.is_valid():
-            keys = None if user.is_staff else get_lms().staff_courses(user)
+            keys = None if self.request.user.is_staff else get_lms().staff_courses(user)
             found = select_courses(keys, search=form.cleaned_data["search"])
             page = Paginator(found, COURSES_PER_PAGE).get_page(self.request.GET.get("page"))
             courses = _list_courses([parse_course_key(key) for key in page])
@@ -137,7 +137,7 @@ class CourseView(_CoursePage):
         cursor = self.request.GET.get("cursor") or None
         try:
             page = get_roster_page(
-                self.course_key, filters, ordering=form.ordering, cursor=cursor, size=LEARNERS_PER_PAGE
+                self.course_key, filters, ordering=form.chosen_ordering, cursor=cursor, size=LEARNERS_PER_PAGE
             )
         except InvalidCursorError:
             raise Http404(_("There is no such page.")) from None
@@ -146,7 +146,7 @@ class CourseView(_CoursePage):
         return {
             "learners": _list_members(page),
             "found": count_roster(self.course_key, filters) if form.is_narrowed else summary.enrolled,
-            "columns": {name: self._column(name, first, form.ordering) for name, first in SORTABLE.items()},
+            "columns": {name: self._column(name, first, form.chosen_ordering) for name, first in SORTABLE.items()},
             "next": page.next and self._link(cursor=page.next),
             "previous": page.previous and self._link(cursor=page.previous),
             "first": cursor and self._link(),
