@@ -194,7 +194,7 @@ def _fill(name: str, share: float) -> SafeString | str:
 
 def _named(label: str, share: float) -> SafeString:
     if not label:
-        return format_html(' aria-hidden="true"')
+        return SafeString(' aria-hidden="true"')
     return format_html(' role="img" aria-label="{}: {}"', label, percent_text(share))
 
 

@@ -18,10 +18,6 @@ urlpatterns = [
         views.CompletionProgressBarView.as_view(),
         name="completion-progress-bar",
     ),
-    path("my/", learner.MyProgressView.as_view(), name="my-progress"),
-    re_path(rf"^my/{COURSE_KEY}/$", learner.MyCourseView.as_view(), name="my-course"),
-    re_path(rf"^widget/bar/{COURSE_KEY}/$", widgets.BarWidgetView.as_view(), name="widget-bar"),
-    re_path(rf"^widget/ring/{COURSE_KEY}/$", widgets.RingWidgetView.as_view(), name="widget-ring"),
     path("dashboard/", staff.CourseListView.as_view(), name="dashboard"),
     re_path(rf"^dashboard/{COURSE_KEY}/$", staff.CourseView.as_view(), name="dashboard-course"),
     re_path(
@@ -29,4 +25,8 @@ urlpatterns = [
         staff.LearnerView.as_view(),
         name="dashboard-learner",
     ),
+    path("my/", learner.MyProgressView.as_view(), name="my-progress"),
+    re_path(rf"^my/{COURSE_KEY}/$", learner.MyCourseView.as_view(), name="my-course"),
+    re_path(rf"^widget/bar/{COURSE_KEY}/$", widgets.BarWidgetView.as_view(), name="widget-bar"),
+    re_path(rf"^widget/ring/{COURSE_KEY}/$", widgets.RingWidgetView.as_view(), name="widget-ring"),
 ]

@@ -40,6 +40,12 @@ class PathBlock:
     #: In course order.
     children: tuple[PathBlock, ...] = ()
 
+    def walk(self) -> Iterator[PathBlock]:
+        """Give the block and all below it, in course order."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
     @property
     def is_optional(self) -> bool:
         """Whether all that counts in it is optional."""
@@ -79,6 +85,12 @@ class LearnerPath:
     def is_done(self) -> bool:
         """Whether all that is required is done; a course without anything to do is not."""
         return bool(self.tally.possible) and self.tally.percent >= 1.0
+
+    @property
+    def next_opening(self) -> datetime | None:
+        """When the first of what is not open yet opens, as far as that was asked for and the LMS says so."""
+        blocks = (block for chapter in self.chapters for block in chapter.walk())
+        return min((block.opens_at for block in blocks if block.opens_at is not None), default=None)
 
     @property
     def next_block(self) -> PathBlock | None:
