@@ -40,7 +40,7 @@ class Site:
 
     def address(self, name: str, **keys: object) -> str:
         """Return the whole address of the page with this name; the learner's page is that of the account."""
-        if name in {"dashboard-course", "dashboard-learner", "my-course", "widget-bar", "widget-ring"}:
+        if name.endswith("course") or name.startswith("widget") or name == "dashboard-learner":
             keys.setdefault("course_key", COURSE)
         if name == "dashboard-learner":
             keys.setdefault("user_id", self.learner_id)

@@ -49,7 +49,9 @@ def test_tab_goes_through_all_in_order_and_shows_where_it_is(visit: Visit, name:
     assert [step["place"] for step in steps] == sorted(step["place"] for step in steps)
 
 
-@pytest.mark.parametrize(("name", "account"), [("dashboard-course", "staff"), ("my-course", "learner"), ("start", None)])
+@pytest.mark.parametrize(
+    ("name", "account"), [("dashboard-course", "staff"), ("my-course", "learner"), ("start", None)]
+)
 def test_the_first_link_skips_to_the_content(visit: Visit, name: str, account: str | None) -> None:
     page = visit(name, account)
 

@@ -78,11 +78,12 @@ class Command(BaseCommand):
         api = f"{site}/api/completion/v1"
         self.stdout.write(
             f"""
+Start here                {site}/
+
 One learner's courses     {api}/course/?username=me
 One learner's course      {api}/course/{COURSE_KEY}/?username=me&requested_fields=chapter
 Everybody in the course   {api}/course/{COURSE_KEY}/?requested_fields=chapter,mean
 The course's mean         {api}/stats/{COURSE_KEY}/
-Log in                    {site}/login/
 Admin                     {site}/admin/
 
 Accounts: staff / staff and learner / learner (log in, or HTTP basic)

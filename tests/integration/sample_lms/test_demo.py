@@ -39,6 +39,7 @@ def _few_learners(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_demo_is_ready_to_be_asked(client: Client) -> None:
     said = set_up()
 
+    assert said.index("http://127.0.0.1:8123/\n") < said.index("http://127.0.0.1:8123/api/completion/v1/")
     assert f"http://127.0.0.1:8123/api/completion/v1/course/{demo.COURSE_KEY}/" in said
     assert "staff / staff and learner / learner" in said
     assert Enrollment.objects.count() == CourseAggregate.objects.count() == LEARNERS + LEARNERS_IN_BOTH
