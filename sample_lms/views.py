@@ -92,7 +92,7 @@ class BlockPage(LoginRequiredMixin, View):
     def get(self, request: HttpRequest, **keys: str) -> HttpResponse:
         children = [self.outline.blocks[place] for place in self.block.children]
         context = {
-            "block": self._describe(self.block),
+            "page": self._describe(self.block),
             "breadcrumb": [self._describe(each) for each in breadcrumb(self.outline, self.block)],
             "children": [self._describe(each) for each in children],
             "can_complete": self._can_complete(),

@@ -39,4 +39,4 @@ class CompletionExplanationView(CompletionView):
         except CompletionAggregatorError:
             log.warning("Course %s cannot be explained", key, exc_info=True)
             raise UnavailableError from None
-        return Response(ExplanationSerializer(explanation, with_errors=self.is_staff(key)).data)
+        return Response(ExplanationSerializer(explanation, for_staff=self.is_staff(key)).data)
