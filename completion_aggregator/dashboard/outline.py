@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import floor
 from typing import NamedTuple
 
 from django.utils.formats import date_format, number_format
@@ -59,13 +60,14 @@ def outline(block: ExplainedBlock) -> Node:
     earned, possible = (
         (tally.optional_earned, tally.optional_possible) if is_optional else (tally.earned, tally.possible)
     )
-    done = _("%(done)s of %(all)s") % {"done": number(earned), "all": number(possible or 0)}
+    done = _("%(done)s of %(all)s") % {"done": amount(earned), "all": amount(possible or 0)}
     return Node(name, note, "part", done, tally.optional_percent if is_optional else tally.percent, children)
 
 
-def number(value: float) -> str:
-    """Write a number of blocks, of which one may be done by half."""
-    return number_format(round(value, 1), decimal_pos=0 if float(value).is_integer() else 1)
+def amount(blocks: float) -> str:
+    """Write how many blocks were earned, in tenths where need be; never more than there are."""
+    tenths = floor(10 * blocks + 1e-6)
+    return number_format(tenths / 10, decimal_pos=1 if tenths % 10 else 0, force_grouping=True)
 
 
 def _leaf(share: float) -> tuple[str, str]:

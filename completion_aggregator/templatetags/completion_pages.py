@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import floor
 from typing import Any
 
 from django import template
@@ -14,7 +13,7 @@ from completion_aggregator.dashboard.pages import page_url as url_of_page
 
 register = template.Library()
 register.filter("percent", charts.percent_text)
-register.filter("blocks", outline.number)
+register.filter("amount", outline.amount)
 register.simple_tag(charts.bar, name="bar")
 register.simple_tag(charts.ring, name="ring")
 
@@ -23,13 +22,6 @@ register.simple_tag(charts.ring, name="ring")
 def count(number: int) -> str:
     """Write a number as it is written in the reader's language, thousands apart."""
     return number_format(number, decimal_pos=0, force_grouping=True)
-
-
-@register.filter
-def amount(blocks: float) -> str:
-    """Write how many blocks were earned, in tenths where need be; never more than there are."""
-    tenths = floor(10 * blocks + 1e-6)
-    return number_format(tenths / 10, decimal_pos=1 if tenths % 10 else 0, force_grouping=True)
 
 
 @register.simple_tag(takes_context=True)
