@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo demo-reset test test-browser screenshots test-services test-tutor quality docs bench upgrade clean
+.PHONY: help demo demo-reset test test-browser screenshots test-services test-tutor quality docs messages bench upgrade clean
 
 help:
 	@echo "make demo [PORT=8123]  a small LMS with two courses and 300 learners, on 127.0.0.1"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-tutor        the Tutor plugin, in each release of Tutor that it is for"
 	@echo "make quality           lint, types, layers, audit, migrations, packaging"
 	@echo "make docs              the documentation, as HTML"
+	@echo "make messages          the texts of the package into the catalogs of its translations"
 	@echo "make bench             the benchmarks"
 	@echo "make upgrade           newer versions into requirements/dev.txt"
 
@@ -53,6 +54,9 @@ quality: $(VENV)/quality.stamp
 
 docs: $(VENV)/docs.stamp
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+
+messages: $(VENV)/test.stamp
+	$(BIN)/python -m tests.messages
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks

@@ -57,6 +57,11 @@ class PathBlock:
         return not self.tally.possible and not self.tally.optional_possible
 
     @property
+    def is_done(self) -> bool:
+        """Whether there was something to do, and all of it is done; of what is optional, if all is."""
+        return self.is_open and not self.is_empty and self.percent >= 1.0
+
+    @property
     def percent(self) -> float:
         """0.0-1.0; of what is optional, if all is."""
         return self.tally.optional_percent if self.is_optional else self.tally.percent

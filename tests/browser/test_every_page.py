@@ -35,9 +35,8 @@ LOOKS: dict[str, dict[str, Any]] = {
 MAX_BYTES = 150_000
 WHOLE = {"resultTypes": ["violations"]}
 #: A widget is a part of somebody else's page, which has the heading and the landmarks.
-FRAMED = WHOLE | {
-    "rules": {name: {"enabled": False} for name in ("landmark-one-main", "page-has-heading-one", "region")}
-}
+OF_THE_FRAME = ("landmark-one-main", "page-has-heading-one", "region")
+FRAMED = WHOLE | {"rules": {rule: {"enabled": False} for rule in OF_THE_FRAME}}
 
 every_page = pytest.mark.parametrize(("name", "account"), PAGES)
 
