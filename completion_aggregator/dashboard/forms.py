@@ -154,4 +154,4 @@ class LearnerForm(_Form):
 
 def _as_text(value: Any) -> str:
     # No exponent: the API reads plain numbers.
-    return f"{value:.20f}".rstrip("0") if isinstance(value, float) else str(value)
+    return f"{value:.20f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

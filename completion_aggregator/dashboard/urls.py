@@ -21,7 +21,7 @@ urlpatterns = [
     path("dashboard/", staff.CourseListView.as_view(), name="dashboard"),
     re_path(rf"^dashboard/{COURSE_KEY}/$", staff.CourseView.as_view(), name="dashboard-course"),
     re_path(
-        rf"^dashboard/{COURSE_KEY}/learners/(?P<user_id>[0-9]+)/$",
+        rf"^dashboard/{COURSE_KEY}/learners/(?P<user_id>[0-9]{{1,19}})/$",
         staff.LearnerView.as_view(),
         name="dashboard-learner",
     ),
