@@ -24,6 +24,8 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 # Arabic shows how pages look from right to left; what has no translation there is in English.
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("ar", "العربية")]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "start"
 STATIC_URL = "static/"
 
 INSTALLED_APPS = [

@@ -9,8 +9,10 @@ from django.urls import include, path
 from sample_lms import views
 
 urlpatterns = [
+    path("", views.StartPage.as_view(), name="start"),
     path("admin/", admin.site.urls),
-    path("login/", LoginView.as_view(template_name="admin/login.html"), name="login"),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("login/", LoginView.as_view(template_name="sample_lms/login.html"), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     # Old keys have slashes in them.
     path("courses/<path:course_key>/jump_to/<path:block_key>/", views.BlockPage.as_view(), name="jump_to"),
