@@ -86,7 +86,9 @@ def test_snapshots_are_listed_newest_first_and_kept(admin: Client, learner: Any)
     assert admin.get(f"{ADMIN}/coursesnapshot/{newest.pk}/delete/").status_code == 403
 
 
-@pytest.mark.parametrize("model", ["course", "stalecompletion", "aggregatedchunk", "reachedthreshold", "coursesnapshot"])
+@pytest.mark.parametrize(
+    "model", ["course", "stalecompletion", "aggregatedchunk", "reachedthreshold", "coursesnapshot"]
+)
 def test_nothing_is_added_by_hand(admin: Client, model: str) -> None:
     assert admin.get(f"{ADMIN}/{model}/add/").status_code == 403
 
