@@ -1,0 +1,171 @@
+"""Questions to the demo of the sample LMS, and what it answers; the description in OpenAPI shows them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from drf_spectacular.utils import OpenApiExample
+
+COURSE = "course-v1:Sample+SKY101+2026"
+V1 = "/api/completion/v1"
+V0 = "/api/completion/v0"
+#: Where the links of the answers lead to.
+SITE = "http://127.0.0.1:8000"
+
+
+class Example(NamedTuple):
+    """One question and its answer."""
+
+    name: str
+    request: str
+    answer: Any
+    account: str = "staff"
+    body: dict[str, Any] | None = None
+
+    def as_response(self) -> OpenApiExample:
+        described = f"`{self.request}` as {self.account}"
+        return OpenApiExample(self.name, self.answer, description=described, response_only=True)
+
+    def as_request(self) -> OpenApiExample:
+        return OpenApiExample(self.name, self.body, request_only=True)
+
+
+def _block(name: str) -> str:
+    """Return the key of a block of the course, by what follows `+type@`."""
+    return f"block-v1:Sample+SKY101+2026+type@{name}"
+
+
+def _done(earned: float, possible: float, percent: float) -> dict[str, float]:
+    return {"earned": earned, "possible": possible, "percent": percent}
+
+
+def _only_page(*results: Any) -> dict[str, Any]:
+    return {
+        "results": list(results),
+        "pagination": {"next": None, "previous": None, "count": len(results), "num_pages": 1},
+    }
+
+
+LEARNER = _done(126.5, 248.0, 0.5100806451612904)
+FIRST = {
+    "course_key": COURSE,
+    "completion": _done(76.0, 248.0, 0.3064516129032258),
+    "username": "learner_1_00000",
+}
+
+COURSES_OF_A_LEARNER = Example(
+    "Courses of a learner",
+    f"GET {V1}/course/?username=learner&requested_fields=mean,username",
+    _only_page(
+        {"course_key": COURSE, "completion": LEARNER, "username": "learner", "mean": 0.34811155913978475},
+    ),
+)
+OWN_SECTION = Example(
+    "A section of my own",
+    f"GET {V1}/course/{COURSE}/?username=me&root_block={_block('chapter+block@the_moon').replace('+', '%2B')}"
+    "&requested_fields=sequential",
+    _only_page(
+        {
+            "course_key": COURSE,
+            "completion": _done(41.5, 46.0, 0.9021739130434783),
+            "sequential": [
+                {
+                    "course_key": COURSE,
+                    "block_key": _block("sequential+block@month_of_phases"),
+                    "completion": _done(16.5, 19.0, 0.868421052631579),
+                },
+                {
+                    "course_key": COURSE,
+                    "block_key": _block("sequential+block@face_of_the_moon"),
+                    "completion": _done(10.0, 11.0, 0.9090909090909091),
+                },
+                {
+                    "course_key": COURSE,
+                    "block_key": _block("sequential+block@eclipses_and_review"),
+                    "completion": _done(15.0, 16.0, 0.9375),
+                },
+            ],
+        }
+    ),
+    account="learner",
+)
+EVERYBODY = Example(
+    "Everybody",
+    f"GET {V1}/course/{COURSE}/?page_size=1&include_optional=true",
+    {
+        "results": [{**FIRST, "optional_completion": _done(0.0, 18.0, 0.0)}],
+        "pagination": {
+            "next": f"{SITE}{V1}/course/{COURSE}/?include_optional=true&page=2&page_size=1",
+            "previous": None,
+            "count": 300,
+            "num_pages": 300,
+        },
+    },
+)
+WALK = Example(
+    "A walk through everybody",
+    f"GET {V1}/course/{COURSE}/?cursor=&page_size=1",
+    {
+        "pagination": {"next": f"{SITE}{V1}/course/{COURSE}/?cursor=cD0x&page_size=1", "previous": None},
+        "results": [FIRST],
+    },
+)
+CERTAIN_LEARNERS = Example(
+    "Certain learners",
+    f"POST {V1}/course/{COURSE}/",
+    _only_page(
+        {
+            **FIRST,
+            "course": [
+                {
+                    "course_key": COURSE,
+                    "block_key": _block("course+block@course"),
+                    "completion": FIRST["completion"],
+                }
+            ],
+        }
+    ),
+    body={"user_ids": [1], "requested_fields": ["course"]},
+)
+MEAN_OF_A_COHORT = Example(
+    "The mean of a cohort",
+    f"GET {V1}/stats/{COURSE}/?exclude_roles=beta&cohorts=1&requested_fields=mean",
+    {
+        "results": [
+            {
+                "course_key": COURSE,
+                "mean_completion": _done(79.39041095890411, 248.0, 0.32012262483429077),
+                "mean": 0.34811155913978475,
+                "filters": {"cohorts": [1], "exclude_roles": ["beta_testers"]},
+            }
+        ]
+    },
+)
+
+#: By status.
+ERRORS = {
+    400: Example(
+        "A field that there is not",
+        f"GET {V1}/course/?requested_fields=capa",
+        {"detail": "requested_fields knows nothing of: capa."},
+    ),
+    401: Example(
+        "Without credentials",
+        f"GET {V1}/course/",
+        {"detail": "Authentication credentials were not provided."},
+        account="nobody",
+    ),
+    403: Example(
+        "Somebody else",
+        f"GET {V1}/course/{COURSE}/?username=staff",
+        {"detail": "Only staff may ask for others; ask with your own username."},
+        account="learner",
+    ),
+    404: Example("No course key", f"GET {V1}/course/nonsense/", {"detail": "Invalid course key."}),
+}
+
+COURSE_V0 = Example(
+    "A course of a learner",
+    f"GET {V0}/course/{COURSE}/?username=learner",
+    {"course_key": COURSE, "completion": {**LEARNER, "ratio": LEARNER["percent"]}},
+)
