@@ -104,7 +104,6 @@ SPECTACULAR_SETTINGS = {
         {"name": "completion", "description": "Version 1."},
         {"name": "v0", "description": "Deprecated: for clients that know it."},
     ],
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SERVE_INCLUDE_SCHEMA": False,
     # Swagger UI from this site's static files.
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -234,13 +234,17 @@ EXCLUDE_ROLES = _in_query(
 
 
 class CourseQuestion(serializers.Serializer[Any]):
-    """The parameters of the query, except for those of the page. Others are ignored."""
+    """The parameters of the query, except for those of the page; null is as if absent. Others are ignored."""
 
-    username = serializers.CharField(required=False)
-    requested_fields = serializers.ListField(child=serializers.ChoiceField(FIELDS), required=False)
-    include_optional = serializers.BooleanField(required=False)
-    user_ids = serializers.ListField(child=serializers.IntegerField(), max_length=MAX_IDS, required=False)
-    root_block = serializers.CharField(required=False)
+    username = serializers.CharField(required=False, allow_null=True)
+    requested_fields = serializers.ListField(
+        child=serializers.RegexField(f"^({'|'.join(FIELDS)})$"), required=False, allow_null=True
+    )
+    include_optional = serializers.BooleanField(required=False, allow_null=True)
+    user_ids = serializers.ListField(
+        child=serializers.IntegerField(), max_length=MAX_IDS, required=False, allow_null=True
+    )
+    root_block = serializers.CharField(required=False, allow_null=True)
 
 
 # Operations

@@ -1,0 +1,147 @@
+"""A client that is generated from docs/reference/openapi.yaml, and the demo over HTTP."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.openapi.conftest import ROOT
+
+pytestmark = pytest.mark.openapi
+
+COURSE = "course-v1:Sample+SKY101+2026"
+MOON = "block-v1:Sample+SKY101+2026+type@chapter+block@the_moon"
+NAME = "completion_client"
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Import a module of the generated client, by its name."""
+    directory = tmp_path_factory.mktemp("generated")
+    config = directory / "config.yaml"
+    config.write_text(f"package_name_override: {NAME}\npost_hooks: []\n")
+    subprocess.run(  # noqa: S603
+        [
+            *(str(Path(sys.executable).with_name("openapi-python-client")), "generate", "--meta", "none"),
+            *("--path", str(ROOT / "docs/reference/openapi.yaml"), "--config", str(config), "--fail-on-warning"),
+            *("--output-path", str(directory / NAME)),
+        ],
+        check=True,
+        cwd=directory,
+    )
+    sys.path.insert(0, str(directory))
+
+    def module(name: str) -> ModuleType:
+        return importlib.import_module(f"{NAME}.{name}")
+
+    yield module
+    sys.path.remove(str(directory))
+    for name in [name for name in sys.modules if name.partition(".")[0] == NAME]:
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def client(package: Any, demo: str) -> Iterator[Any]:
+    """Ask the demo: `client("completion.get_course_stats", COURSE)`, as staff or another account."""
+    clients = {}
+    for account in ("staff", "learner", "nobody"):
+        clients[account] = package("client").Client(base_url=demo)
+        auth = None if account == "nobody" else httpx.BasicAuth(account, account)
+        clients[account].set_httpx_client(httpx.Client(base_url=demo, auth=auth))
+
+    def ask(operation: str, *args: Any, account: str = "staff", **kwargs: Any) -> Any:
+        answer = package(f"api.{operation}").sync_detailed(*args, client=clients[account], **kwargs)
+        return answer.status_code, answer.parsed
+
+    yield ask
+    for each in clients.values():
+        each.get_httpx_client().close()
+
+
+def test_courses_of_a_learner(client: Any) -> None:
+    status, page = client(
+        "completion.list_course_completions", username="me", requested_fields="username,chapter", account="learner"
+    )
+
+    (result,) = page.results
+    assert status == 200
+    assert (result.course_key, result.username) == (COURSE, "learner")
+    assert (result.completion.earned, result.completion.possible) == (126.5, 248.0)
+    assert result.completion.percent == 126.5 / 248.0
+    assert MOON in [chapter.block_key for chapter in result.chapter]
+
+
+def test_everybody_page_by_page(client: Any) -> None:
+    status, page = client("completion.get_course_completion", COURSE, page_size=2, page=2)
+
+    assert status == 200
+    assert [result.username for result in page.results] == ["learner_1_00002", "learner_1_00003"]
+    assert (page.pagination.count, page.pagination.num_pages) == (300, 150)
+    assert page.pagination.previous.endswith("/?page_size=2")
+    assert page.pagination.next_.endswith("/?page=3&page_size=2")
+
+
+def test_a_walk_and_the_last_page_end(client: Any) -> None:
+    walk = client("completion.get_course_completion", COURSE, cursor="", page_size=300)[1]
+    last = client("completion.get_course_completion", COURSE, page="last", page_size=1)[1]
+
+    assert len(walk.results) == 300
+    assert walk.pagination.next_ is None
+    assert [result.username for result in last.results] == ["learner_1_00299"]
+
+
+def test_a_question_with_a_body(client: Any, package: Any) -> None:
+    question = package("models").CourseQuestion(user_ids=[1, 2], requested_fields=["sequential"], root_block=MOON)
+
+    status, page = client("completion.query_course_completion", COURSE, body=question)
+
+    assert status == 200
+    assert [result.username for result in page.results] == ["learner_1_00000", "learner_1_00001"]
+    assert [len(result.sequential) for result in page.results] == [3, 3]
+    assert {result.completion.possible for result in page.results} == {46.0}
+
+
+def test_the_mean(client: Any) -> None:
+    status, answer = client("completion.get_course_stats", COURSE, requested_fields="mean", exclude_roles="beta")
+
+    (stats,) = answer.results
+    assert status == 200
+    assert stats.mean == 0.34811155913978475
+    assert stats.mean_completion.possible == 248.0
+    assert (stats.filters.cohorts, stats.filters.exclude_roles) == (None, ["beta_testers"])
+
+
+@pytest.mark.parametrize(
+    ("account", "course_key", "parameters", "status", "detail"),
+    [
+        ("staff", COURSE, {"requested_fields": "capa"}, 400, "requested_fields knows nothing of: capa."),
+        ("nobody", COURSE, {}, 401, "Authentication credentials were not provided."),
+        ("learner", COURSE, {}, 403, "Only staff may ask for others; ask with your own username."),
+        ("staff", COURSE, {"username": "nobody"}, 404, "There is no such user."),
+        ("staff", "nonsense", {}, 404, "Invalid course key."),
+    ],
+)
+def test_what_is_refused(
+    client: Any, account: str, course_key: str, parameters: dict[str, Any], status: int, detail: str
+) -> None:
+    answer = client("completion.get_course_completion", course_key, account=account, **parameters)
+
+    assert (answer[0], answer[1].detail) == (status, detail)
+
+
+def test_version_0(client: Any, package: Any) -> None:
+    before = client("v0.get_course_completion_v0", COURSE, account="learner")[1].completion
+    body = package("models").SubmittedCompletion(completion=1.0)
+
+    status, error = client("v0.submit_block_completion_v0", "nonsense", "nonsense", body=body)
+
+    assert before.ratio == before.percent == 126.5 / 248.0
+    assert (status, error.detail) == (404, "Invalid course key.")
