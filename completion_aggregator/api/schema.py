@@ -179,7 +179,7 @@ def _in_path(name: str, description: str) -> OpenApiParameter:
     return OpenApiParameter(name, schema, OpenApiParameter.PATH, description=description)
 
 
-FLAG = {"type": "boolean", "default": False}
+FLAG = {"type": "boolean"}
 COURSE_KEY = _in_path(
     "course_key", "`course-v1:Org+Course+Run`, or `Org/Course/Run`; percent-encoded or not, slashes included."
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,8 +15,6 @@ import httpx
 import pytest
 
 from tests.openapi.conftest import ROOT
-
-pytestmark = pytest.mark.openapi
 
 COURSE = "course-v1:Sample+SKY101+2026"
 MOON = "block-v1:Sample+SKY101+2026+type@chapter+block@the_moon"
@@ -64,6 +63,16 @@ def client(package: Any, demo: str) -> Iterator[Any]:
     yield ask
     for each in clients.values():
         each.get_httpx_client().close()
+
+
+def test_the_documented_program(package: Any, demo: str, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs/reference/openapi.rst").read_text()
+    program, printed = page.split("With the demo running")[1].split(".. code-block:: text")
+    code = textwrap.dedent(program.split(".. code-block:: python\n")[1].split("\nIt prints")[0])
+
+    exec(code.replace("http://127.0.0.1:8000", demo), {})  # noqa: S102
+
+    assert capsys.readouterr().out == textwrap.dedent(printed.split("The modules")[0]).strip() + "\n"
 
 
 def test_courses_of_a_learner(client: Any) -> None:

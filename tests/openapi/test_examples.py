@@ -14,8 +14,6 @@ import pytest
 from completion_aggregator.api.examples import SITE
 from tests.openapi.description import Example, examples
 
-pytestmark = pytest.mark.openapi
-
 
 @pytest.mark.parametrize("example", examples(), ids=lambda example: example.name)
 def test_the_demo_answers_as_shown(demo: str, example: Example) -> None:
