@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from completion_aggregator.api.examples import SITE
+from completion_aggregator.api.schema.examples import SITE
 from tests.openapi.description import Example, examples
 
 

@@ -17,8 +17,8 @@ from rest_framework.exceptions import NotFound, ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from completion_aggregator.api import schema
 from completion_aggregator.api.common import CompletionView
+from completion_aggregator.api.schema import operations
 from completion_aggregator.api.v1 import views as v1
 from completion_aggregator.exceptions import InvalidKeyError
 from completion_aggregator.selectors import CourseCompletion, get_course_completion
@@ -48,7 +48,7 @@ class _CompletionViewV0(CompletionView):
         return results
 
 
-@extend_schema_view(get=schema.list_course_completions_v0)
+@extend_schema_view(get=operations.list_course_completions_v0)
 class CompletionListView(_CompletionViewV0, v1.CompletionListView):
     """One learner's completion of each course that the learner is actively enrolled in."""
 
@@ -56,7 +56,7 @@ class CompletionListView(_CompletionViewV0, v1.CompletionListView):
 class CompletionDetailView(_CompletionViewV0):
     """One learner's completion of one course, by itself instead of on a page."""
 
-    @schema.get_course_completion_v0
+    @operations.get_course_completion_v0
     def get(self, request: Request, course_key: str) -> Response:
         key = self.get_course_key(course_key)
         requested_fields = self.get_requested_fields()
@@ -71,7 +71,7 @@ class CompletionDetailView(_CompletionViewV0):
 class CompletionBlockUpdateView(CompletionView):
     """Takes the requester's completion of one block of a course. Nobody can do so for others."""
 
-    @schema.submit_block_completion_v0
+    @operations.submit_block_completion_v0
     def post(self, request: Request, course_key: str, block_key: str) -> Response:
         key = self.get_course_key(course_key)
         completion = self._completion()

@@ -14,9 +14,9 @@ from rest_framework.exceptions import NotFound, ParseError, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from completion_aggregator.api import schema
 from completion_aggregator.api.common import CompletionCursorPagination, CompletionView, UserEnrollments
 from completion_aggregator.api.parameters import MAX_ID
+from completion_aggregator.api.schema import operations
 from completion_aggregator.compat import get_lms
 from completion_aggregator.exceptions import InvalidKeyError, NotSupportedByLMSError, UnknownBlockError
 from completion_aggregator.selectors import (
@@ -46,7 +46,7 @@ def add_migration(response: Response) -> Response:
 class CompletionListView(CompletionView):
     """One learner's completion of each course that the learner is actively enrolled in."""
 
-    @schema.list_course_completions
+    @operations.list_course_completions
     def get(self, request: Request) -> Response:
         requested_fields = self.get_requested_fields()
         self.get_include_optional()
@@ -66,11 +66,11 @@ class CompletionListView(CompletionView):
 class CompletionDetailView(CompletionView):
     """One learner's completion of one course; for staff who name nobody, everybody's."""
 
-    @schema.get_course_completion
+    @operations.get_course_completion
     def get(self, request: Request, course_key: str) -> Response:
         return self._answer(self.get_course_key(course_key))
 
-    @schema.query_course_completion
+    @operations.query_course_completion
     def post(self, request: Request, course_key: str) -> Response:
         """The same question, for parameters that are too long for a query."""
         return self._answer(self.get_course_key(course_key))
@@ -145,7 +145,7 @@ class CompletionDetailView(CompletionView):
 class CourseLevelCompletionStatsView(CompletionView):
     """The mean completion of a course."""
 
-    @schema.get_course_stats
+    @operations.get_course_stats
     def get(self, request: Request, course_key: str) -> Response:
         key = self.get_course_key(course_key)
         requested_fields = self.parameters.get_names("requested_fields", allowed=EXTRA_FIELDS)

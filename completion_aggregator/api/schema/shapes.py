@@ -1,0 +1,166 @@
+"""Shapes of bodies and answers; these serializers describe and do nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from completion_aggregator.api.parameters import MAX_IDS
+from completion_aggregator.conf import conf
+from completion_aggregator.serializers import EXTRA_FIELDS
+
+BLOCK_TYPES = sorted(conf.BLOCK_TYPES)
+FIELDS = [*BLOCK_TYPES, *sorted(EXTRA_FIELDS)]
+
+
+class Completion(serializers.Serializer[Any]):
+    """How much of what counts is done. Unit of earned and possible: blocks."""
+
+    earned = serializers.FloatField(min_value=0)
+    possible = serializers.FloatField(
+        min_value=0, allow_null=True, help_text="null: the learner was never aggregated, in an answer about everybody"
+    )
+    percent = serializers.FloatField(min_value=0, max_value=1, help_text="earned / possible; 1.0 when possible is 0")
+
+
+class BlockCompletion(serializers.Serializer[Any]):
+    """One learner's completion of one block."""
+
+    course_key = serializers.CharField()
+    block_key = serializers.CharField()
+    completion = Completion()
+    optional_completion = Completion(required=False, help_text="with include_optional")
+
+
+class CourseCompletion(serializers.Serializer[Any]):
+    """One learner's completion of one course, or of the root block."""
+
+    block: type[BlockCompletion] = BlockCompletion
+    course_key = serializers.CharField()
+    completion = Completion()
+    optional_completion = Completion(required=False, help_text="with include_optional")
+    username = serializers.CharField(
+        required=False, help_text="when requested, and always when the answer is about everybody"
+    )
+    mean = serializers.FloatField(
+        min_value=0, max_value=1, required=False, help_text="when requested: mean percent of the course's learners"
+    )
+
+    def get_fields(self) -> dict[str, Any]:
+        lists = {
+            name: self.block(many=True, required=False, help_text="when requested; in course order")
+            for name in BLOCK_TYPES
+        }
+        return {**super().get_fields(), **lists}
+
+
+class Pagination(serializers.Serializer[Any]):
+    """Where the page stands."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    count = serializers.IntegerField(min_value=0, required=False, help_text="of all results; not with cursor")
+    num_pages = serializers.IntegerField(min_value=0, required=False, help_text="not with cursor")
+
+
+class Migration(serializers.Serializer[Any]):
+    """How far the rows of openedx-completion-aggregator 4.5 are copied. Unit: rows."""
+
+    copied = serializers.IntegerField(min_value=0)
+    total = serializers.IntegerField(min_value=0, allow_null=True, help_text="null: the copy has not begun")
+
+
+class CourseCompletionPage(serializers.Serializer[Any]):
+    """A page of results."""
+
+    pagination = Pagination()
+    results = CourseCompletion(many=True)
+    migration = Migration(required=False, help_text="in answers about everybody, as long as rows are left to copy")
+
+
+class MeanCompletion(serializers.Serializer[Any]):
+    """Mean over the selected learners. Unit of earned and possible: blocks."""
+
+    earned = serializers.FloatField(min_value=0, help_text="learners who were never aggregated have earned nothing")
+    possible = serializers.FloatField(min_value=0, help_text="mean over those who were aggregated")
+    percent = serializers.FloatField(min_value=0, max_value=1, help_text="earned / possible; 0.0 when possible is 0")
+
+
+class StatsFilters(serializers.Serializer[Any]):
+    """What was applied."""
+
+    cohorts = serializers.ListField(
+        child=serializers.IntegerField(), allow_null=True, help_text="null: none given, or the course is not cohorted"
+    )
+    exclude_roles = serializers.ListField(child=serializers.CharField())
+
+
+class CourseStats(serializers.Serializer[Any]):
+    """The mean of one course."""
+
+    course_key = serializers.CharField()
+    mean_completion = MeanCompletion()
+    mean = serializers.FloatField(
+        min_value=0, max_value=1, required=False, help_text="when requested: mean percent of the course's learners"
+    )
+    filters = StatsFilters(required=False, help_text="when there were any")
+
+
+class CourseStatsAnswer(serializers.Serializer[Any]):
+    """Always one result."""
+
+    results = CourseStats(many=True)
+    migration = Migration(required=False, help_text="as long as rows are left to copy")
+
+
+class Error(serializers.Serializer[Any]):
+    """What is wrong, in a sentence."""
+
+    detail = serializers.CharField()
+
+
+class CompletionV0(Completion):
+    """As in version 1, and the percent by its old name."""
+
+    ratio = serializers.FloatField(min_value=0, max_value=1, help_text="equals percent")
+
+
+class BlockCompletionV0(BlockCompletion):
+    """One learner's completion of one block."""
+
+    completion = CompletionV0()
+
+
+class CourseCompletionV0(CourseCompletion):
+    """One learner's completion of one course."""
+
+    block = BlockCompletionV0
+    completion = CompletionV0()
+
+
+class CourseCompletionPageV0(serializers.Serializer[Any]):
+    """A page of results."""
+
+    pagination = Pagination()
+    results = CourseCompletionV0(many=True)
+
+
+class SubmittedCompletion(serializers.Serializer[Any]):
+    """How much of the block is done."""
+
+    completion = serializers.FloatField(min_value=0, max_value=1)
+
+
+class CourseQuestion(serializers.Serializer[Any]):
+    """The parameters of the query, except for those of the page; null is as if absent. Others are ignored."""
+
+    username = serializers.CharField(required=False, allow_null=True)
+    requested_fields = serializers.ListField(
+        child=serializers.RegexField(f"^({'|'.join(FIELDS)})$"), required=False, allow_null=True
+    )
+    include_optional = serializers.BooleanField(required=False, allow_null=True)
+    user_ids = serializers.ListField(
+        child=serializers.IntegerField(), max_length=MAX_IDS, required=False, allow_null=True
+    )
+    root_block = serializers.CharField(required=False, allow_null=True)
