@@ -11,6 +11,7 @@ __all__ = [
     "CompletionAggregatorError",
     "CourseNotFoundError",
     "CourseTreeError",
+    "InvalidCursorError",
     "InvalidKeyError",
     "NotSupportedByLMSError",
     "UnknownBlockError",
@@ -20,6 +21,10 @@ __all__ = [
 
 class CourseNotFoundError(CompletionAggregatorError):
     """The LMS has no such course."""
+
+
+class InvalidCursorError(CompletionAggregatorError):
+    """A text that should tell where a page begins does not."""
 
 
 class InvalidKeyError(CompletionAggregatorError):

@@ -130,6 +130,8 @@ class CourseCompletionSerializer(serializers.BaseSerializer["CourseCompletion | 
     Args:
         requested_fields: what to tell besides `course_key` and `completion`.
         means: by course key; needed for the field `mean`.
+        details: by user id: further fields of that learner's result.
+        display_names: of blocks, by key; None: nested blocks go without.
     """
 
     def __init__(
@@ -138,12 +140,16 @@ class CourseCompletionSerializer(serializers.BaseSerializer["CourseCompletion | 
         requested_fields: Collection[str] = (),
         include_optional: bool = False,
         means: Mapping[CourseKey, float] | None = None,
+        details: Mapping[int, Mapping[str, Any]] | None = None,
+        display_names: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.requested_fields = requested_fields
         self.include_optional = include_optional
         self.means = means or {}
+        self.details = details or {}
+        self.display_names = display_names
 
     def to_representation(self, instance: CourseCompletion | AggregatorAdapter) -> dict[str, Any]:
         record = instance.completion if isinstance(instance, AggregatorAdapter) else instance
@@ -155,10 +161,14 @@ class CourseCompletionSerializer(serializers.BaseSerializer["CourseCompletion | 
             fields["username"] = record.learner.username
         if "mean" in self.requested_fields:
             fields["mean"] = self.means[record.course_key]
+        fields |= self.details.get(record.learner.user_id, {})
         for block_type, blocks in record.blocks.items():
             if block_type in self.requested_fields:
                 # A page holds tens of thousands of them: no object, no key to be written anew for each.
                 fields[block_type] = [_block(course_key, *block, self.include_optional) for block in blocks]
+                if self.display_names is not None:
+                    for block in fields[block_type]:
+                        block["display_name"] = self.display_names.get(block["block_key"], "")
         return fields
 
 

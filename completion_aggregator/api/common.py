@@ -17,19 +17,21 @@ from edx_rest_framework_extensions.paginators import NamespacedPageNumberPaginat
 from opaque_keys.edx.keys import CourseKey
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import NotFound, ParseError, PermissionDenied
-from rest_framework.pagination import BasePagination, Cursor, CursorPagination
+from rest_framework.pagination import BasePagination
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-from completion_aggregator.api.parameters import MAX_ID, Parameters
+from completion_aggregator.api.parameters import Parameters
 from completion_aggregator.api.parsers import QuestionParser
 from completion_aggregator.compat import get_lms
 from completion_aggregator.conf import conf
-from completion_aggregator.exceptions import InvalidKeyError
-from completion_aggregator.selectors import CourseCompletion, get_course_means
+from completion_aggregator.exceptions import InvalidCursorError, InvalidKeyError
+from completion_aggregator.selectors import CourseCompletion, LearnerFilter, get_course_means
+from completion_aggregator.selectors.roster import get_learner_id_page
 from completion_aggregator.serializers import EXTRA_FIELDS, CourseCompletionSerializer
 from completion_aggregator.utils import is_storable, parse_course_key
 
@@ -59,31 +61,30 @@ class CompletionPagination(NamespacedPageNumberPagination):  # type: ignore[misc
         return super().get_page_size(request) or 10
 
 
-class CompletionCursorPagination(CursorPagination):
-    """The pages of a walk through all learners of a course: nothing is counted, nothing is walked over."""
+class RosterPagination(BasePagination):
+    """The pages of a walk through the learners of a course: nothing is counted, nothing is walked over."""
 
-    ordering = "user_id"
-    page_size_query_param = "page_size"
-    max_page_size = CompletionPagination.max_page_size
+    cursor_query_param = "cursor"
 
-    def get_page_size(self, request: Request) -> int:
-        return super().get_page_size(request) or 10
-
-    def decode_cursor(self, request: Request) -> Cursor | None:
-        cursor = super().decode_cursor(request)
-        # The empty cursor starts the walk; any other names the user id next to which it goes on.
-        if cursor is not None and request.query_params[self.cursor_query_param]:
-            try:
-                position = int(cursor.position or "")
-            except ValueError:
-                position = -1
-            if not 0 <= position <= MAX_ID:
-                raise NotFound(self.invalid_cursor_message)
-        return cursor
+    def paginate_roster(
+        self, request: Request, course_key: CourseKey, filters: LearnerFilter, ordering: str
+    ) -> list[int]:
+        """Return the user ids of the page that the request asks for; the empty cursor starts the walk."""
+        self.url = request.build_absolute_uri()
+        cursor = request.query_params[self.cursor_query_param] or None
+        size = CompletionPagination().get_page_size(request)
+        try:
+            self.page = get_learner_id_page(course_key, filters, ordering=ordering, cursor=cursor, size=size)
+        except InvalidCursorError as error:
+            raise NotFound(_("Invalid cursor")) from error
+        return self.page.user_ids
 
     def get_paginated_response(self, data: Any) -> Response:
-        links = {"next": self.get_next_link(), "previous": self.get_previous_link()}
+        links = {"next": self._link(self.page.next), "previous": self._link(self.page.previous)}
         return Response({"pagination": links, "results": data})
+
+    def _link(self, cursor: str | None) -> str | None:
+        return None if cursor is None else replace_query_param(self.url, self.cursor_query_param, cursor)
 
 
 class UserEnrollments:
@@ -175,8 +176,11 @@ class CompletionViewMixin(_View):
             pass
         raise NotFound(_("There is no such user."))
 
+    #: What may be requested besides the block types.
+    extra_fields: Collection[str] = EXTRA_FIELDS
+
     def get_requested_fields(self) -> list[str]:
-        return self.parameters.get_names("requested_fields", allowed={*EXTRA_FIELDS, *conf.BLOCK_TYPES})
+        return self.parameters.get_names("requested_fields", allowed={*self.extra_fields, *conf.BLOCK_TYPES})
 
     def get_include_optional(self) -> bool:
         return self.parameters.get_flag("include_optional")
@@ -211,6 +215,7 @@ class CompletionView(CompletionViewMixin, APIView):
         completions: Iterable[CourseCompletion],
         course_keys: Sequence[CourseKey],
         requested_fields: Collection[str],
+        **extras: Any,
     ) -> list[dict[str, Any]]:
         results: list[dict[str, Any]] = CourseCompletionSerializer(
             completions,
@@ -218,6 +223,7 @@ class CompletionView(CompletionViewMixin, APIView):
             requested_fields=requested_fields,
             include_optional=self.get_include_optional(),
             means=get_course_means(course_keys) if "mean" in requested_fields else None,
+            **extras,
         ).data
         return results
 
@@ -226,8 +232,11 @@ class CompletionView(CompletionViewMixin, APIView):
         completions: Iterable[CourseCompletion],
         course_keys: Sequence[CourseKey],
         requested_fields: Collection[str],
+        **extras: Any,
     ) -> Response:
-        return self.paginator.get_paginated_response(self.serialize(completions, course_keys, requested_fields))
+        """Answer with a page of completions; `extras` are those of the serializer."""
+        results = self.serialize(completions, course_keys, requested_fields, **extras)
+        return self.paginator.get_paginated_response(results)
 
     def paginate(self, rows: Any) -> list[Any]:
         return list(self.paginator.paginate_queryset(rows, self.request, view=self) or [])

@@ -23,6 +23,7 @@ _TRUE = {"true", "1"}
 _FALSE = {"false", "0", ""}
 # int() takes more: 1_000, and the digits of all scripts.
 _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
+_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?|\.[0-9]{1,20}")
 
 
 class Parameters:
@@ -69,6 +70,33 @@ class Parameters:
             shown = ", ".join(sorted(unknown))[:1_000]
             raise ParseError(_("{name} knows nothing of: {unknown}.").format(name=name, unknown=shown))
         return names
+
+    def get_choice(self, name: str, allowed: Collection[str]) -> str | None:
+        """Return one of the names that may be given; None when it is absent or empty."""
+        text = self.get_text(name)
+        if text is not None and text not in allowed:
+            raise ParseError(_("{name} must be one of: {names}.").format(name=name, names=", ".join(allowed)))
+        return text
+
+    def get_search(self, name: str, *, max_length: int) -> str:
+        """Return what is to be looked for; an empty text when it is absent."""
+        text = self.get_text(name) or ""
+        if len(text) > max_length or not is_storable(text):
+            raise ParseError(
+                _("{name} must be a text of at most {limit} characters.").format(name=name, limit=max_length)
+            )
+        return text.strip()
+
+    def get_number(self, name: str, *, maximum: int) -> float | None:
+        """Return a number from 0 to `maximum`; None when the parameter is absent or empty."""
+        value = self.values.get(name)
+        if value is None or value == "":
+            return None
+        if isinstance(value, str) and _NUMBER.fullmatch(value):
+            value = float(value)
+        if type(value) not in (int, float) or not 0 <= value <= maximum:
+            raise ParseError(_("{name} must be a number from 0 to {limit}.").format(name=name, limit=maximum))
+        return float(value)
 
     def get_ids(self, name: str, *, separators: str = ",") -> set[int] | None:
         """Return ids; None when the parameter is absent. They may be ids that no row can have.

@@ -230,31 +230,6 @@ def _read_learner(
     return found, is_of_one_moment
 
 
-def get_course_completions(
-    course_key: CourseKey,
-    learners: Sequence[Learner],
-    *,
-    block_types: Collection[str] = (),
-    root_block: str | None = None,
-    with_dates: bool = True,
-) -> list[CourseCompletion]:
-    """Return how far each of the learners has come in one course, in their order, as it is stored.
-
-    See `get_course_completion`.
-
-    Raises:
-        UnknownBlockError: the course has no such root block.
-    Cost: 1 query and the LMS's versions, one more with block types or a root block, and one more for a structure
-    that is not in memory yet; not more for more learners. About blocks that are no aggregators nothing is stored:
-    for such a root block all learners are computed.
-    """
-    return list(
-        iter_course_completions(
-            course_key, learners, block_types=block_types, root_block=root_block, with_dates=with_dates
-        )
-    )
-
-
 def iter_course_completions(
     course_key: CourseKey,
     learners: Sequence[Learner],
@@ -263,9 +238,16 @@ def iter_course_completions(
     root_block: str | None = None,
     with_dates: bool = True,
 ) -> Iterator[CourseCompletion]:
-    """Give what `get_course_completions` returns, each made when it is asked for; all is read before the first.
+    """Give how far each of the learners has come in one course, in their order, as it is stored.
 
-    For pages of tens of thousands of blocks, of which only the JSON is kept.
+    See `get_course_completion`. Each is made when it is asked for, and all is read before the first: for pages of tens
+    of thousands of blocks, of which only the JSON is kept.
+
+    Raises:
+        UnknownBlockError: the course has no such root block.
+    Cost: 1 query and the LMS's versions, one more with block types or a root block, and one more for a structure
+    that is not in memory yet; not more for more learners. About blocks that are no aggregators nothing is stored:
+    for such a root block all learners are computed.
     """
     columns = _columns(with_dates)
     user_ids = [learner.user_id for learner in learners]

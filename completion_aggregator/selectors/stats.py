@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from django.core.cache import cache
-from django.db.models import Count, IntegerField, QuerySet, Subquery, Sum, Value
-from django.db.models.expressions import Col
-from django.db.models.lookups import Exact
-from django.db.models.sql.constants import LOUTER
-from django.db.models.sql.datastructures import Join
+from django.db.models import Count, IntegerField, Sum, Value
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.compat import get_lms
 from completion_aggregator.conf import conf
 from completion_aggregator.lms.base import Capability
-from completion_aggregator.models import Course, CourseAggregate
+from completion_aggregator.selectors.enrollments import join_aggregates
 
 #: SQLite takes at most 500 parts in a union.
 MEANS_PER_QUERY = 100
@@ -46,7 +42,7 @@ def get_course_stats(
     Cost: one query, whatever the number of learners.
     """
     lms = get_lms()
-    enrollments, column = _enrollments(course_key)
+    enrollments, column = join_aggregates(course_key)
     if cohort_ids is not None:
         enrollments = enrollments.filter(user_id__in=lms.cohort_members(course_key, cohort_ids))
     if exclude_roles:
@@ -119,7 +115,7 @@ def _read_means(course_keys: Sequence[CourseKey]) -> dict[CourseKey, float]:
 def _sum_percent(place: int, course_key: CourseKey) -> Any:
     """Select one row: place, number of counted learners, sum of their percents; without learners maybe none."""
     lms = get_lms()
-    enrollments, column = _enrollments(course_key)
+    enrollments, column = join_aggregates(course_key)
     if Capability.ROLES in lms.capabilities:
         enrollments = enrollments.exclude(user_id__in=lms.role_holders(course_key))
     return (
@@ -129,39 +125,3 @@ def _sum_percent(place: int, course_key: CourseKey) -> Any:
         .annotate(learners=Count("user_id"), percents=Sum(column("percent")))
         .values_list("place", "learners", "percents")
     )
-
-
-class _OwnAggregate:
-    """The way from an enrollment to the learner's aggregate in one course, as Django's SQL compiler takes it.
-
-    A relation by way of the user would do, but then the database reads each user's row, too: half as long again.
-    """
-
-    related_model = CourseAggregate
-
-    def __init__(self, enrollments: QuerySet[Any], course_key: CourseKey) -> None:
-        self.user = enrollments.model._meta.get_field("user")
-        self.course_id = Subquery(Course.objects.filter(course_key=str(course_key)).values("id")[:1])
-
-    def get_joining_fields(self) -> tuple[tuple[Any, Any], ...]:
-        return ((self.user, _column("user")),)
-
-    def get_extra_restriction(self, alias: str, related_alias: str) -> Any:
-        return Exact(Col(alias, _column("course")), self.course_id)
-
-
-def _column(name: str) -> Any:
-    return CourseAggregate._meta.get_field(name)
-
-
-def _enrollments(course_key: CourseKey) -> tuple[QuerySet[Any], Callable[[str], Col]]:
-    """Select the active enrollments of a course, each with its aggregate where there is one.
-
-    Returns:
-        The enrollments, and what gives a column of the aggregate by its name.
-    """
-    enrollments = get_lms().enrollments().filter(course_id=course_key)
-    query = enrollments.query
-    way: Any = _OwnAggregate(enrollments, course_key)
-    alias = query.join(Join(CourseAggregate._meta.db_table, query.get_initial_alias(), None, LOUTER, way, True))
-    return enrollments, lambda name: Col(alias, _column(name))

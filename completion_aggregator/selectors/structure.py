@@ -103,6 +103,13 @@ def get_structures(states: Iterable[CourseState]) -> dict[CourseKey, Structure]:
     return found
 
 
+def get_block_names(course_key: CourseKey, block_types: Collection[str]) -> dict[str, str]:
+    """Return what the blocks of these types are called, by key, in course order. Cost: as of the functions above."""
+    states = get_course_states([course_key])
+    blocks = get_structures(states.values())[course_key].outline.blocks
+    return {block.key: block.display_name for block in blocks if block.block_type in block_types}
+
+
 def has_block(course_key: CourseKey, block_key: str) -> bool:
     """Tell whether the block is in the published version of the course. Cost: as of the two functions above."""
     states = get_course_states([course_key])

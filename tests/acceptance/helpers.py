@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 from opaque_keys.edx.keys import CourseKey
@@ -93,6 +94,11 @@ def page(*results: Any, count: int | None = None, num_pages: int = 1, **links: s
     return {"pagination": pagination, "results": list(results)}
 
 
+def class_page(*results: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Describe a page of a course-wide answer, whose results have a user id, too."""
+    return page(*map(listed, results), **kwargs)
+
+
 def done(earned: float, possible: float) -> dict[str, float]:
     return {"earned": earned, "possible": possible, "percent": earned / possible if possible else 1.0}
 
@@ -103,6 +109,11 @@ UNKNOWN = {"earned": 0.0, "possible": None, "percent": 0.0}
 
 def result(earned: float, possible: float, course_key: CourseKey = COURSE_KEY, **fields: Any) -> dict[str, Any]:
     return {"course_key": str(course_key), "completion": done(earned, possible), **fields}
+
+
+def listed(fields: dict[str, Any]) -> dict[str, Any]:
+    """Describe the same result in a course-wide answer: there it has the user id, too."""
+    return fields | {"user_id": get_user_model().objects.get(username=fields["username"]).pk}
 
 
 def nested(*rows: tuple[str, float, float], course_key: CourseKey = COURSE_KEY) -> list[dict[str, Any]]:

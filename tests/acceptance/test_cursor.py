@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+import json
+from base64 import urlsafe_b64encode
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -15,13 +16,29 @@ from hypothesis import strategies as st
 
 from completion_aggregator.services import aggregate_stale
 from sample_lms.models import Enrollment
-from tests.acceptance.helpers import DETAIL, EVERYTHING, ROOT, ask, checked, page, result, usernames, with_password
+from tests.acceptance.helpers import (
+    DETAIL,
+    EVERYTHING,
+    ROOT,
+    ask,
+    checked,
+    listed,
+    page,
+    result,
+    usernames,
+    with_password,
+)
 from tests.factories import EnrollmentFactory, UserFactory, complete, key
 
 
 def cursor(text: str) -> str:
-    """Encode what Django REST framework would."""
-    return b64encode(text.encode()).decode()
+    """Encode as cursors are."""
+    return urlsafe_b64encode(text.encode()).decode()
+
+
+def place(*values: Any) -> str:
+    """Make a cursor."""
+    return cursor(json.dumps(values))
 
 
 def walk(user: Any, query: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:
@@ -51,7 +68,7 @@ def test_a_cursor_answer_has_links_and_no_count(learner: Any, staff: Any) -> Non
 
     assert ask(staff, DETAIL, {"cursor": ""}) == {
         "pagination": {"next": None, "previous": None},
-        "results": [result(2.0, 6.0, username="ada")],
+        "results": [listed(result(2.0, 6.0, username="ada"))],
     }
 
 
@@ -166,7 +183,7 @@ def test_a_course_key_in_other_letter_case_is_another_course(crowd: list[Any], s
     url = f"{ROOT}course/course-v1:org+course+run/"
 
     assert ask(staff, url, {"cursor": ""})["results"] == []
-    assert ask(staff, url, {"cursor": cursor("p=1")})["results"] == []
+    assert ask(staff, url, {"cursor": place("next", "user_id", None, 1)})["results"] == []
 
 
 def test_a_cursor_has_no_effect_where_one_learner_is_asked_for(learner: Any, staff: Any) -> None:
@@ -190,18 +207,22 @@ def test_a_cursor_lets_nobody_in(learner: Any) -> None:
         " ",
         "ü",
         "=",
-        cursor("o=1"),
-        cursor("r=1"),
-        cursor("p="),
-        cursor("p=abc"),
-        cursor("p=-1"),
-        cursor("p=1.5"),
-        cursor("p=%00"),
-        cursor("p=%ED%A0%80"),
-        cursor(f"p={2**63}"),
-        cursor("p=" + "9" * 5_000),
-        cursor("p=1&r=x"),
-        cursor("p=1&o=-1"),
+        cursor("p=1"),
+        cursor("null"),
+        cursor("[]"),
+        cursor("[" * 10_000),
+        cursor("{}"),
+        place("next", "user_id", None),
+        place("next", "user_id", None, 1, 1),
+        place("sideways", "user_id", None, 1),
+        place(["next"], "user_id", None, 1),
+        place("next", "username", "ada", 1),
+        place("next", "user_id", None, "1"),
+        place("next", "user_id", None, 1.5),
+        place("next", "user_id", None, True),
+        place("next", "user_id", None, -2),
+        place("next", "user_id", None, 2**63),
+        cursor('["next","user_id",null,' + "9" * 5_000 + "]"),
     ],
 )
 def test_what_is_no_cursor_is_not_found(crowd: list[Any], staff: Any, text: str) -> None:
@@ -213,14 +234,20 @@ def test_what_is_no_cursor_is_not_found(crowd: list[Any], staff: Any, text: str)
 
 def test_any_cursor_is_answered(client: Client, crowd: list[Any], staff: Any) -> None:
     client.force_login(staff)
-    texts = st.text() | st.text().map(cursor) | st.builds(lambda *kv: cursor(urlencode([kv])), st.just("p"), st.text())
+    values = st.none() | st.booleans() | st.floats() | st.integers() | st.text()
+    names = st.sampled_from(["user_id", "-percent", "username", "last_activity"])
+    places = st.builds(place, st.sampled_from(["next", "previous"]), names, values, values | st.just(1))
 
-    @settings(max_examples=60)
-    @given(texts | st.integers().map(lambda number: cursor(f"p={number}")))
-    @example(cursor(f"p={2**63 - 1}"))
-    @example(cursor("p=1&o=99999"))
-    def run(text: str) -> None:
-        response = client.get(DETAIL, {"cursor": text})
+    @settings(max_examples=100)
+    @given(st.text() | st.text().map(cursor) | places, names)
+    @example(place("next", "user_id", None, 2**63 - 1), "user_id")
+    @example(place("next", "username", "\0", 1), "username")
+    @example(place("next", "username", "\ud800", 1), "username")
+    @example(place("next", "last_activity", "2026-01-01", 1), "last_activity")
+    @example(place("previous", "last_activity", "0001-01-01T00:00:00+14:00", 1), "last_activity")
+    @example(cursor('["next","-percent",NaN,1]'), "-percent")
+    def run(text: str, ordering: str) -> None:
+        response = client.get(DETAIL, {"cursor": text, "ordering": ordering})
         assert response.status_code in (200, 404)
         checked(response, response.status_code)
 

@@ -23,10 +23,10 @@ from completion_aggregator.selectors import (
     CourseStats,
     Learner,
     get_course_completion,
-    get_course_completions,
     get_course_means,
     get_course_stats,
 )
+from completion_aggregator.selectors.completions import iter_course_completions
 from completion_aggregator.serializers import (
     AggregatorAdapter,
     BlockCompletion,
@@ -186,7 +186,7 @@ def test_a_course_completion_serializer_takes_an_adapter(fresh: Any, django_asse
 
 def test_a_course_completion_serializer_takes_what_the_selectors_answer(fresh: Any) -> None:
     one = get_course_completion(fresh, COURSE_KEY, block_types=["chapter"])
-    many = get_course_completions(COURSE_KEY, [Learner(fresh.pk, "ada")], block_types=["chapter"])
+    many = list(iter_course_completions(COURSE_KEY, [Learner(fresh.pk, "ada")], block_types=["chapter"]))
 
     assert CourseCompletionSerializer(one).data == result(2.0, 6.0)
     chapters = nested(("chapter/c1", 2.0, 4.0), ("chapter/c2", 0.0, 2.0))

@@ -93,7 +93,7 @@ def test_stored_and_served_stay_what_a_recalculation_gives(client: Client, tmp_p
     served = ask_all(client)
     truth = computed(COURSE_KEY)
     assert {user_id: {**result, "username": ""} for user_id, result in served.items()} == {
-        user_id: {**as_answered(truth[user_id]), "username": ""} for user_id in served
+        user_id: {**as_answered(truth[user_id]), "username": "", "user_id": user_id} for user_id in served
     }
     assert len(served) == LEARNERS
 

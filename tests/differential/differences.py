@@ -85,6 +85,13 @@ BLOCK_TYPES = r"[ ,]*(chapter|sequential|vertical|course).*"
 
 IN_REQUESTS = [
     Difference(
+        feature="Answers about everybody",
+        before="Learners by ``username`` alone",
+        here="``user_id``, too; filters, an ``ordering`` and more ``requested_fields``, see :doc:`rest`",
+        why="Names change; whoever joins these answers with other data needs no second look-up",
+        covers=_all(_at(r"/results/[^/]+/user_id$"), lambda question, found: found.peer == ABSENT),
+    ),
+    Difference(
         feature="All errors",
         before="``detail`` in English words of its own; none with the 400 and 404 of a v0 completion",
         here="Other sentences, marked for translation; always a ``detail``",

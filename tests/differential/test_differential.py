@@ -101,4 +101,4 @@ def test_python_code_of_others_is_told_the_same(sides: dict[str, Child]) -> None
     found = ask(sides, "call")
 
     peer, ours = ({"status": 200, "body": found[side]} for side in ("peer", "ours"))
-    assert compare(peer, ours) == []
+    assert [each for each in compare(peer, ours) if not each.path.endswith("/user_id")] == []

@@ -21,9 +21,9 @@ from completion_aggregator.selectors import (
     Learner,
     completions,
     get_course_completion,
-    get_course_completions,
     get_learner_completions,
 )
+from completion_aggregator.selectors.completions import iter_course_completions
 from completion_aggregator.services import aggregate_stale
 from sample_lms.lms import SampleLMS
 from sample_lms.models import Course
@@ -238,7 +238,9 @@ def test_a_root_block_narrows_the_answer(
     assert (one.tally.earned, one.tally.possible) == (earned, possible)
     assert [text for text, _ in one.blocks["vertical"]] == [key(f"vertical/{name}") for name in verticals]
     if not is_stale:
-        (everybody,) = get_course_completions(COURSE_KEY, [of(learner)], block_types=["vertical"], root_block=key(root))
+        (everybody,) = list(
+            iter_course_completions(COURSE_KEY, [of(learner)], block_types=["vertical"], root_block=key(root))
+        )
         assert everybody == one
 
 
@@ -272,7 +274,7 @@ def test_a_root_block_that_is_not_in_the_course_is_refused(learner: Any, text: s
     with pytest.raises(UnknownBlockError, match=r"^The course has no such block\.$"):
         get_course_completion(learner, COURSE_KEY, root_block=key(text))
     with pytest.raises(UnknownBlockError):
-        get_course_completions(COURSE_KEY, [of(learner)], root_block=key(text))
+        list(iter_course_completions(COURSE_KEY, [of(learner)], root_block=key(text)))
     with pytest.raises(UnknownBlockError):
         get_course_completion(learner, new_course_key(), root_block=key("html/h1"))
 
@@ -323,8 +325,8 @@ def test_everybody_is_told_as_stored_in_the_order_asked_for(course: Any) -> None
     complete(users[0], "html/h1")
     never = UserFactory()
 
-    found = get_course_completions(
-        COURSE_KEY, [of(user) for user in (users[2], never, users[0])], block_types=["chapter"]
+    found = list(
+        iter_course_completions(COURSE_KEY, [of(user) for user in (users[2], never, users[0])], block_types=["chapter"])
     )
 
     when = modified(users[2])
@@ -357,8 +359,8 @@ def test_large_pages_are_read_like_small_ones(
     monkeypatch.setattr(completions, "MAX_PAIRS", max_pairs)
     types, root_block = ["vertical", "course"], None if root is None else key(root)
 
-    everybody = get_course_completions(
-        COURSE_KEY, [of(user) for user in users], block_types=types, root_block=root_block
+    everybody = list(
+        iter_course_completions(COURSE_KEY, [of(user) for user in users], block_types=types, root_block=root_block)
     )
 
     assert everybody == [
@@ -372,7 +374,7 @@ def test_dates_are_left_out_where_nobody_wants_them(learner: Any) -> None:
 
     with CaptureQueriesContext(connection) as queries:
         one = get_course_completion(learner, COURSE_KEY, block_types=["chapter"], with_dates=False)
-        (same,) = get_course_completions(COURSE_KEY, [of(learner)], block_types=["chapter"], with_dates=False)
+        (same,) = list(iter_course_completions(COURSE_KEY, [of(learner)], block_types=["chapter"], with_dates=False))
 
     assert one == same
     assert one.tally == Tally(1.0, 6)
@@ -400,8 +402,8 @@ def test_queries_do_not_grow_with_the_number_of_learners(course: Any, root: str 
 
     one, everybody = (
         selects(
-            lambda asked=asked: get_course_completions(
-                COURSE_KEY, asked, block_types=["chapter"], root_block=root_block
+            lambda asked=asked: list(
+                iter_course_completions(COURSE_KEY, asked, block_types=["chapter"], root_block=root_block)
             )
         )
         for asked in (learners[:1], learners)
@@ -411,4 +413,4 @@ def test_queries_do_not_grow_with_the_number_of_learners(course: Any, root: str 
 
 
 def test_nobody_is_an_empty_answer(course: Any) -> None:
-    assert get_course_completions(COURSE_KEY, [], block_types=["chapter"]) == []
+    assert list(iter_course_completions(COURSE_KEY, [], block_types=["chapter"])) == []

@@ -27,10 +27,10 @@ from completion_aggregator.selectors import (
     CourseStats,
     Learner,
     get_course_completion,
-    get_course_completions,
     get_course_means,
     get_course_stats,
 )
+from completion_aggregator.selectors.completions import iter_course_completions
 from completion_aggregator.services import Report, aggregate_stale, mark_course, mark_due_changes, mark_learners
 from sample_lms.lms import SampleLMS
 from sample_lms.models import Enrollment
@@ -231,8 +231,10 @@ def test_trap_07_a_root_block_counts_for_everybody(learner: Any) -> None:
     complete(learner, "html/h1", "html/h4")
     aggregate_stale()
 
-    (everybody,) = get_course_completions(
-        COURSE_KEY, [Learner(learner.pk, "ada")], root_block=key("chapter/c1"), block_types=["chapter"]
+    (everybody,) = list(
+        iter_course_completions(
+            COURSE_KEY, [Learner(learner.pk, "ada")], root_block=key("chapter/c1"), block_types=["chapter"]
+        )
     )
 
     assert (everybody.tally.earned, everybody.tally.possible) == (1.0, 4)

@@ -72,10 +72,10 @@ def examples() -> list[Example]:
 def _examples(operation: Operation) -> Iterator[Example]:
     request = operation.told.get("requestBody", {"content": {}})["content"].get("application/json", {})
     for status, response in operation.told["responses"].items():
-        content = response.get("content", {}).get("application/json", {})
-        for name, example in content.get("examples", {}).items():
-            body = request.get("examples", {}).get(name, {}).get("value")
-            yield Example(name, example["description"], int(status), example["value"], content["schema"], body)
+        for content in response.get("content", {}).values():
+            for name, example in content.get("examples", {}).items():
+                body = request.get("examples", {}).get(name, {}).get("value")
+                yield Example(name, example["description"], int(status), example["value"], content["schema"], body)
 
 
 def violations(schema: dict[str, Any], value: Any) -> list[str]:

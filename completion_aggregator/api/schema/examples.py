@@ -51,6 +51,7 @@ FIRST = {
     "course_key": COURSE,
     "completion": _done(76.0, 248.0, 0.3064516129032258),
     "username": "learner_1_00000",
+    "user_id": 1,
 }
 
 COURSES_OF_A_LEARNER = Example(
@@ -106,9 +107,40 @@ WALK = Example(
     "A walk through everybody",
     f"GET {V1}/course/{COURSE}/?cursor=&page_size=1",
     {
-        "pagination": {"next": f"{SITE}{V1}/course/{COURSE}/?cursor=cD0x&page_size=1", "previous": None},
+        "pagination": {
+            "next": f"{SITE}{V1}/course/{COURSE}/?cursor=WyJuZXh0IiwidXNlcl9pZCIsbnVsbCwxXQ%3D%3D&page_size=1",
+            "previous": None,
+        },
         "results": [FIRST],
     },
+)
+CLOSE_TO_THE_END = Example(
+    "Who is close to the end",
+    f"GET {V1}/course/{COURSE}/?percent_min=0.9&status=in_progress&ordering=-percent&page_size=1",
+    {
+        "results": [
+            {
+                "course_key": COURSE,
+                "completion": _done(238.0, 248.0, 0.9596774193548387),
+                "username": "learner_1_00027",
+                "user_id": 28,
+            }
+        ],
+        "pagination": {
+            "next": f"{SITE}{V1}/course/{COURSE}/"
+            "?ordering=-percent&page=2&page_size=1&percent_min=0.9&status=in_progress",
+            "previous": None,
+            "count": 58,
+            "num_pages": 58,
+        },
+    },
+)
+EXPORT = Example(
+    "Two learners",
+    f"GET {V1}/export/{COURSE}/?type=csv&user_ids=1,2",
+    "user_id,username,earned,possible,percent,last_activity,completed_at\r\n"
+    "1,learner_1_00000,76.0,248.0,0.3064516129032258,2026-11-23T05:39:01+00:00,\r\n"
+    "2,learner_1_00001,27.0,248.0,0.10887096774193548,2026-11-23T05:05:37+00:00,\r\n",
 )
 CERTAIN_LEARNERS = Example(
     "Certain learners",

@@ -65,14 +65,14 @@ get_course_completion = _operation(
     "getCourseCompletion",
     "One learner's course, or everybody in it",
     [
-        *(p.COURSE_KEY, p.USERNAME, p.REQUESTED_FIELDS, p.INCLUDE_OPTIONAL, p.USER_IDS, p.ROOT_BLOCK),
+        *(p.COURSE_KEY, p.USERNAME, p.DETAIL_FIELDS, p.INCLUDE_OPTIONAL, p.ROOT_BLOCK, *p.FILTERS),
         *(p.PAGE, p.PAGE_SIZE, p.CURSOR),
     ],
     {
         200: _answer(
             shapes.CourseCompletionPage,
-            "One result about one learner; about everybody: ordered by user id.",
-            *(examples.OWN_SECTION, examples.EVERYBODY, examples.WALK),
+            "One result about one learner; about everybody: in the order that is asked for.",
+            *(examples.OWN_SECTION, examples.EVERYBODY, examples.WALK, examples.CLOSE_TO_THE_END),
         )
     },
 )
@@ -84,6 +84,16 @@ query_course_completion = _operation(
     errors=WITH_BODY,
     request=shapes.CourseQuestion,
     examples=[examples.CERTAIN_LEARNERS.as_request()],
+)
+export_course_completion = _operation(
+    "exportCourseCompletion",
+    "Everybody in a course, as a file",
+    [p.COURSE_KEY, p.EXPORT_TYPE, p.DETAIL_FIELDS, p.INCLUDE_OPTIONAL, *p.FILTERS],
+    {
+        (200, "text/csv"): _answer(str, "A line for each learner, streamed.", examples.EXPORT),
+        (200, "application/jsonl"): _answer(str, "A line for each learner, streamed."),
+    },
+    errors=(400, 401, 403, 404),
 )
 get_course_stats = _operation(
     "getCourseStats",

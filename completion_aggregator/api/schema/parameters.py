@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter
 
+from completion_aggregator.api.filters import MAX_DAYS, MAX_SEARCH
 from completion_aggregator.api.parameters import MAX_IDS
-from completion_aggregator.api.schema.shapes import FIELDS
+from completion_aggregator.api.schema import shapes
+from completion_aggregator.exports import ExportType
+from completion_aggregator.selectors import ORDERINGS, Progress
 from completion_aggregator.serializers import EXTRA_FIELDS
 
 
@@ -21,12 +25,20 @@ def _in_query(name: str, schema: dict[str, Any], description: str) -> OpenApiPar
     return OpenApiParameter(name, schema, description=description)
 
 
+def _requested_fields(names: Sequence[str]) -> OpenApiParameter:
+    told = ", ".join(f"`{name}`" for name in names)
+    return _in_query(
+        "requested_fields", _names(*names), f"What to tell besides `completion`, separated by commas: {told}."
+    )
+
+
 def _in_path(name: str, description: str) -> OpenApiParameter:
     schema = {"type": "string", "minLength": 1}
     return OpenApiParameter(name, schema, OpenApiParameter.PATH, description=description)
 
 
 FLAG = {"type": "boolean"}
+SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 COURSE_KEY = _in_path(
     "course_key", "`course-v1:Org+Course+Run`, or `Org/Course/Run`; percent-encoded or not, slashes included."
 )
@@ -36,11 +48,8 @@ USERNAME = _in_query(
     {"type": "string"},
     "Whom the question is about: oneself (one's own name in any letter case, or `me`); for staff, anybody.",
 )
-REQUESTED_FIELDS = _in_query(
-    "requested_fields",
-    _names(*FIELDS),
-    f"What to tell besides `completion`, separated by commas: {', '.join(f'`{name}`' for name in FIELDS)}.",
-)
+REQUESTED_FIELDS = _requested_fields(shapes.FIELDS)
+DETAIL_FIELDS = _requested_fields(shapes.DETAIL_FIELDS)
 INCLUDE_OPTIONAL = _in_query("include_optional", FLAG, "Adds `optional_completion` wherever there is `completion`.")
 MOBILE_ONLY = _in_query("mobile_only", FLAG, "Keeps the courses that are flagged as available on mobile.")
 PAGE = _in_query(
@@ -79,6 +88,43 @@ EXCLUDE_ROLES = _in_query(
     "exclude_roles",
     {"type": "string"},
     "Roles, separated by commas, as the LMS calls them: leaves out whoever holds one of them in the course.",
+)
+#: Which learners, where a question is about everybody.
+FILTERS = (
+    USER_IDS,
+    _in_query("percent_min", SHARE, "Keeps those whose stored percent of the course is at least this."),
+    _in_query("percent_max", SHARE, "Keeps those whose stored percent of the course is at most this."),
+    _in_query(
+        "status",
+        {"type": "string", "enum": list(Progress)},
+        "Keeps those whose stored percent is 0, between 0 and 1, or 1.",
+    ),
+    _in_query(
+        "search",
+        {"type": "string", "maxLength": MAX_SEARCH},
+        "Keeps those whose username or name has this in it, in capitals or not.",
+    ),
+    _in_query(
+        "inactive_days",
+        {"type": "number", "minimum": 0, "maximum": MAX_DAYS},
+        "Keeps those who have completed nothing for so many days, or never.",
+    ),
+    COHORTS,
+    _in_query(
+        "roles", {"type": "string"}, "Roles, separated by commas: keeps whoever holds one of them in the course."
+    ),
+    EXCLUDE_ROLES,
+    _in_query(
+        "ordering",
+        {"type": "string", "enum": list(ORDERINGS), "default": "user_id"},
+        "How the learners are sorted; with `-` the other way round. Those who are equal come by user id.",
+    ),
+)
+EXPORT_TYPE = OpenApiParameter(
+    "type",
+    {"type": "string", "enum": list(ExportType)},
+    required=True,
+    description="The format; `Accept` has no effect.",
 )
 CHALLENGE = OpenApiParameter(
     "WWW-Authenticate", str, OpenApiParameter.HEADER, response=[401], description="How to authenticate."

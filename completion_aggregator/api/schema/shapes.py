@@ -6,12 +6,15 @@ from typing import Any
 
 from rest_framework import serializers
 
+from completion_aggregator.api.filters import MAX_DAYS, MAX_SEARCH
 from completion_aggregator.api.parameters import MAX_IDS
 from completion_aggregator.conf import conf
+from completion_aggregator.selectors import ORDERINGS, Progress
 from completion_aggregator.serializers import EXTRA_FIELDS
 
 BLOCK_TYPES = sorted(conf.BLOCK_TYPES)
 FIELDS = [*BLOCK_TYPES, *sorted(EXTRA_FIELDS)]
+DETAIL_FIELDS = [*FIELDS, "as_of", "names"]
 
 
 class Completion(serializers.Serializer[Any]):
@@ -31,6 +34,14 @@ class BlockCompletion(serializers.Serializer[Any]):
     block_key = serializers.CharField()
     completion = Completion()
     optional_completion = Completion(required=False, help_text="with include_optional")
+    display_name = serializers.CharField(required=False, help_text="when names are requested")
+
+
+class AsOf(serializers.Serializer[Any]):
+    """How fresh the stored values are."""
+
+    computed_at = serializers.DateTimeField(allow_null=True, help_text="null: never yet")
+    is_stale = serializers.BooleanField(help_text="something has changed since then")
 
 
 class CourseCompletion(serializers.Serializer[Any]):
@@ -43,6 +54,9 @@ class CourseCompletion(serializers.Serializer[Any]):
     username = serializers.CharField(
         required=False, help_text="when requested, and always when the answer is about everybody"
     )
+    user_id = serializers.IntegerField(required=False, help_text="when the answer is about everybody")
+    name = serializers.CharField(required=False, help_text="when names are requested; empty: not known")
+    as_of = AsOf(required=False, help_text="when requested")
     mean = serializers.FloatField(
         min_value=0, max_value=1, required=False, help_text="when requested: mean percent of the course's learners"
     )
@@ -157,10 +171,19 @@ class CourseQuestion(serializers.Serializer[Any]):
 
     username = serializers.CharField(required=False, allow_null=True)
     requested_fields = serializers.ListField(
-        child=serializers.RegexField(f"^({'|'.join(FIELDS)})$"), required=False, allow_null=True
+        child=serializers.RegexField(f"^({'|'.join(DETAIL_FIELDS)})$"), required=False, allow_null=True
     )
     include_optional = serializers.BooleanField(required=False, allow_null=True)
     user_ids = serializers.ListField(
         child=serializers.IntegerField(), max_length=MAX_IDS, required=False, allow_null=True
     )
     root_block = serializers.CharField(required=False, allow_null=True)
+    percent_min = serializers.FloatField(min_value=0, max_value=1, required=False, allow_null=True)
+    percent_max = serializers.FloatField(min_value=0, max_value=1, required=False, allow_null=True)
+    status = serializers.ChoiceField(list(Progress), required=False, allow_null=True)
+    search = serializers.CharField(max_length=MAX_SEARCH, required=False, allow_null=True)
+    inactive_days = serializers.FloatField(min_value=0, max_value=MAX_DAYS, required=False, allow_null=True)
+    cohorts = serializers.ListField(child=serializers.IntegerField(), required=False, allow_null=True)
+    roles = serializers.ListField(child=serializers.CharField(), required=False, allow_null=True)
+    exclude_roles = serializers.ListField(child=serializers.CharField(), required=False, allow_null=True)
+    ordering = serializers.ChoiceField(ORDERINGS, required=False, allow_null=True)

@@ -39,8 +39,9 @@ class _CompletionViewV0(CompletionView):
         completions: Iterable[CourseCompletion],
         course_keys: Sequence[CourseKey],
         requested_fields: Collection[str],
+        **extras: Any,
     ) -> list[dict[str, Any]]:
-        results = super().serialize(completions, course_keys, requested_fields)
+        results = super().serialize(completions, course_keys, requested_fields, **extras)
         for result in results:
             nested = (block for name in requested_fields if name not in EXTRA_FIELDS for block in result[name])
             for each in (result, *nested):

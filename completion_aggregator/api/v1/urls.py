@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import re_path
 
 from completion_aggregator.api.v1 import views
+from completion_aggregator.api.v1.export import CompletionExportView
 
 app_name = "completion_aggregator"
 
@@ -14,5 +15,6 @@ COURSE_KEY = r"(?P<course_key>(?s:.+?))"
 urlpatterns = [
     re_path(r"^course/?$", views.CompletionListView.as_view(), name="list"),
     re_path(rf"^course/{COURSE_KEY}/?$", views.CompletionDetailView.as_view(), name="detail"),
+    re_path(rf"^export/{COURSE_KEY}/?$", CompletionExportView.as_view(), name="export"),
     re_path(rf"^stats/{COURSE_KEY}/?$", views.CourseLevelCompletionStatsView.as_view(), name="stats"),
 ]

@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import CharField, ExpressionWrapper, F
 from django.utils.translation import gettext as _
 from opaque_keys.edx.keys import CourseKey
 from rest_framework.exceptions import NotFound, ParseError, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from completion_aggregator.api.common import CompletionCursorPagination, CompletionView, UserEnrollments
-from completion_aggregator.api.parameters import MAX_ID
+from completion_aggregator.api.common import CompletionView, RosterPagination, UserEnrollments
+from completion_aggregator.api.filters import read_cohorts, read_filter, read_ordering, read_roles
 from completion_aggregator.api.schema import operations
 from completion_aggregator.compat import get_lms
 from completion_aggregator.exceptions import InvalidKeyError, NotSupportedByLMSError, UnknownBlockError
 from completion_aggregator.selectors import (
-    Learner,
     find_migration,
     get_course_completion,
     get_course_means,
@@ -28,11 +25,10 @@ from completion_aggregator.selectors import (
     get_learner_completions,
 )
 from completion_aggregator.selectors.completions import iter_course_completions
+from completion_aggregator.selectors.roster import get_learners, get_roster_rows, select_learner_ids
+from completion_aggregator.selectors.structure import get_block_names
 from completion_aggregator.serializers import EXTRA_FIELDS, CourseCompletionStatsSerializer
 from completion_aggregator.utils import parse_block_key
-
-#: Old names of roles.
-ROLE_ALIASES = {"beta": "beta_testers"}
 
 
 def add_migration(response: Response) -> Response:
@@ -66,6 +62,8 @@ class CompletionListView(CompletionView):
 class CompletionDetailView(CompletionView):
     """One learner's completion of one course; for staff who name nobody, everybody's."""
 
+    extra_fields = EXTRA_FIELDS | {"as_of", "names"}
+
     @operations.get_course_completion
     def get(self, request: Request, course_key: str) -> Response:
         return self._answer(self.get_course_key(course_key))
@@ -80,14 +78,14 @@ class CompletionDetailView(CompletionView):
         self.get_include_optional()
         user_ids = self.parameters.get_ids("user_ids", separators=",.")
         blocks = {
-            "block_types": [name for name in requested_fields if name not in EXTRA_FIELDS],
+            "block_types": [name for name in requested_fields if name not in self.extra_fields],
             "root_block": self._root_block(course_key),
             "with_dates": False,
         }
         user = self.get_requested_user(course_key)
         try:
             if user is None:
-                return self._answer_for_all(course_key, user_ids, {*requested_fields, "username"}, blocks)
+                return self._answer_for_all(course_key, {*requested_fields, "username"}, blocks)
             return self._answer_for_one(course_key, user, user_ids, requested_fields, blocks)
         except UnknownBlockError:
             raise NotFound(_("The course has no such block.")) from None
@@ -110,36 +108,51 @@ class CompletionDetailView(CompletionView):
         self.check_enrolled(user, course_key)
         users = self.paginate([user] if user_ids is None or user.pk in user_ids else [])
         completions = [get_course_completion(each, course_key, **blocks) for each in users]
-        return self.respond(completions, [course_key], requested_fields)
+        extras = self._extras(course_key, [each.pk for each in users], requested_fields)
+        return self.respond(completions, [course_key], requested_fields, **extras)
 
     def _answer_for_all(
         self,
         course_key: CourseKey,
-        user_ids: set[int] | None,
         requested_fields: Collection[str],
         blocks: dict[str, Any],
     ) -> Response:
-        enrollments = UserEnrollments().get_course_enrollments(course_key)
-        if user_ids is not None:
-            enrollments = enrollments.filter(user_id__in=[each for each in user_ids if 0 < each <= MAX_ID])
-        if CompletionCursorPagination.cursor_query_param in self.request.query_params:
-            self.paginator = CompletionCursorPagination()
-        key_text = ExpressionWrapper(F("course_id"), output_field=CharField())
-        # From an index alone: names are read for the page, not for those before it, too.
-        rows = enrollments.annotate(key_text=key_text).values_list("user_id", "key_text", named=True)
+        user_ids = self._page(course_key)
+        completions = iter_course_completions(course_key, get_learners(user_ids), **blocks)
+        extras = self._extras(course_key, user_ids, {*requested_fields, "user_id"})
+        return add_migration(self.respond(completions, [course_key], requested_fields, **extras))
+
+    def _page(self, course_key: CourseKey) -> list[int]:
+        """Return the user ids of the page that is asked for."""
+        filters = read_filter(self.parameters, course_key)
+        ordering = read_ordering(self.parameters)
+        if RosterPagination.cursor_query_param in self.request.query_params:
+            paginator = RosterPagination()
+            self.paginator = paginator
+            return paginator.paginate_roster(self.request, course_key, filters, ordering)
+        # Names are read for the page, not for those before it, too.
+        rows = select_learner_ids(course_key, filters, ordering=ordering)
         page = self.paginate(rows)
         if {row.key_text for row in page} - {str(course_key)}:
             # Most databases take a key in other letter case for the same; here it is a course without enrollments.
             page = self.paginate(rows.none())
-        learners = self._learners([row.user_id for row in page])
-        completions = iter_course_completions(course_key, learners, **blocks)
-        return add_migration(self.respond(completions, [course_key], requested_fields))
+        return [row.user_id for row in page]
 
-    def _learners(self, user_ids: Sequence[int]) -> list[Learner]:
-        users = get_user_model()
-        found = users._default_manager.filter(pk__in=user_ids).values_list("pk", users.USERNAME_FIELD)
-        names = dict(found)
-        return [Learner(user_id, names[user_id]) for user_id in user_ids if user_id in names]
+    def _extras(self, course_key: CourseKey, user_ids: Sequence[int], fields: Collection[str]) -> dict[str, Any]:
+        """Read what the fields need that a completion does not tell; see CourseCompletionSerializer."""
+        details: dict[int, dict[str, Any]] = {user_id: {} for user_id in user_ids}
+        if "user_id" in fields:
+            details = {user_id: {"user_id": user_id} for user_id in user_ids}
+        if "as_of" in fields:
+            for row in get_roster_rows(course_key, user_ids):
+                as_of = {"computed_at": row.computed_at, "is_stale": row.is_stale}
+                details[row.learner.user_id]["as_of"] = as_of
+        if "names" not in fields:
+            return {"details": details}
+        names = get_lms().learner_names(user_ids)
+        for user_id in user_ids:
+            details[user_id]["name"] = names.get(user_id, "")
+        return {"details": details, "display_names": get_block_names(course_key, fields)}
 
 
 class CourseLevelCompletionStatsView(CompletionView):
@@ -149,19 +162,14 @@ class CourseLevelCompletionStatsView(CompletionView):
     def get(self, request: Request, course_key: str) -> Response:
         key = self.get_course_key(course_key)
         requested_fields = self.parameters.get_names("requested_fields", allowed=EXTRA_FIELDS)
-        cohort_ids = self.parameters.get_ids("cohorts")
-        roles = [ROLE_ALIASES.get(name, name) for name in self.parameters.get_names("exclude_roles")]
-        self._check_permission(key, asks_for_cohorts=cohort_ids is not None)
+        self._check_permission(key, asks_for_cohorts="cohorts" in self.request.query_params)
+        cohorts = self.parameters.get_ids("cohorts")
+        cohort_ids = read_cohorts(self.parameters, key)
+        roles = read_roles(self.parameters, "exclude_roles")
         filters = None
-        is_filtered = cohort_ids is not None or bool(roles)
-        try:
-            if cohort_ids is not None:
-                cohort_ids = self._known_cohorts(key, cohort_ids)
-            if is_filtered:
-                filters = {"cohorts": None if cohort_ids is None else sorted(cohort_ids), "exclude_roles": roles}
-            stats = get_course_stats(key, cohort_ids=cohort_ids, exclude_roles=roles)
-        except NotSupportedByLMSError as error:
-            raise ParseError(str(error)) from None
+        if cohorts is not None or roles:
+            filters = {"cohorts": None if cohort_ids is None else sorted(cohort_ids), "exclude_roles": roles}
+        stats = get_course_stats(key, cohort_ids=cohort_ids, exclude_roles=roles)
         mean = get_course_means([key])[key] if "mean" in requested_fields else None
         serializer = CourseCompletionStatsSerializer(stats, course_key=key, filters=filters, mean=mean)
         return add_migration(Response({"results": [serializer.data]}))
@@ -174,10 +182,3 @@ class CourseLevelCompletionStatsView(CompletionView):
         if asks_for_cohorts:
             # A cohort of one would give a person away.
             raise PermissionDenied(_("Only staff may see the mean of a cohort."))
-
-    def _known_cohorts(self, course_key: CourseKey, cohort_ids: set[int]) -> set[int] | None:
-        """Return the ids; None: the course is not cohorted, so they have no effect."""
-        known = get_lms().cohorts(course_key)
-        if known is not None and (not cohort_ids or cohort_ids - known.keys()):
-            raise ParseError(_("cohorts names a cohort that is not one of this course."))
-        return None if known is None else cohort_ids
