@@ -116,8 +116,8 @@ FILTERS = (
     EXCLUDE_ROLES,
     _in_query(
         "ordering",
-        {"type": "string", "enum": list(ORDERINGS), "default": "user_id"},
-        "How the learners are sorted; with `-` the other way round. Those who are equal come by user id.",
+        {"type": "string", "enum": list(ORDERINGS)},
+        "How the learners are sorted, by `user_id` unless it is said; with `-` the other way round. Equals come by user id.",
     ),
 )
 EXPORT_TYPE = OpenApiParameter(
