@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from completion_aggregator.models import AggregatedChunk, Course, ReachedThreshold, StaleCompletion
+from completion_aggregator.models import AggregatedChunk, Course, CourseSnapshot, ReachedThreshold, StaleCompletion
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic at run time
@@ -58,4 +58,17 @@ class ReachedThresholdAdmin(ReadOnlyAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # It would be told a second time.
+        return False
+
+
+@admin.register(CourseSnapshot)
+class CourseSnapshotAdmin(ReadOnlyAdmin):
+    """How far each class was on each day, the newest first."""
+
+    list_display = ("day", "course", "enrolled", "started", "completed", "mean", "computed_at")
+    list_select_related = ("course",)
+    ordering = ("-day", "-id")
+    search_fields = ("course__course_key",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -6,12 +6,14 @@ The names are those of the plugin that this package replaces, where a setting st
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from typing import Any, Generic, TypeVar, overload
 
 from django.conf import settings
 
 T = TypeVar("T")
+_RATE = re.compile("[1-9][0-9]{0,8}/(second|minute|hour|day)")
 PREFIX = "COMPLETION_AGGREGATOR_"
 #: What the name of a tracking event begins with; the block type follows.
 TRACKING_EVENT_PREFIX = "openedx.completion_aggregator.progress."
@@ -80,6 +82,10 @@ def _is_seconds(value: Any) -> bool:
 
 def _is_bool(value: Any) -> bool:
     return isinstance(value, bool)
+
+
+def _is_rate_or_none(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and bool(_RATE.fullmatch(value)))
 
 
 class Settings:
@@ -186,6 +192,41 @@ class Settings:
         "Unit: share of the course, 0.0 to 1.0.",
         expects="a list of numbers above 0, up to 1",
         valid=_is_shares,
+    )
+    SNAPSHOT_INTERVAL = Setting[float](
+        900,
+        "How old the figures of a course may be on its dashboard, while learners are aggregated in it: the service "
+        "works them out anew so often. Unit: seconds; 0: each time that it looks for work.",
+        expects="a number of seconds",
+        valid=_is_seconds,
+    )
+    SNAPSHOT_DAYS = Setting[int](
+        365,
+        "How long it is known how far a course and its learners were on a day. Older snapshots are deleted by the "
+        "cleanup. Unit: days.",
+        expects="a whole number above 0",
+        valid=_is_count,
+    )
+    AT_RISK_DAYS = Setting[int](
+        14,
+        "A learner who has done nothing for so long, and has come less far than AT_RISK_PERCENT, counts as at risk. "
+        "Unit: days.",
+        expects="a whole number above 0",
+        valid=_is_count,
+    )
+    AT_RISK_PERCENT = Setting[float](
+        0.5,
+        "A learner who has come as far as this is not at risk. Unit: share of the course, 0.0 to 1.0.",
+        expects="a number above 0, up to 1",
+        valid=_is_share,
+    )
+
+    REFRESH_RATE = Setting[str | None](
+        "10/minute",
+        "How often a user may ask for a course to be recomputed (refresh of the REST API), counted apart for each "
+        "course. None: as often as they like.",
+        expects="a number, a slash, and second, minute, hour or day; or None",
+        valid=_is_rate_or_none,
     )
 
     @classmethod

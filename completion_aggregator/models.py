@@ -48,12 +48,20 @@ class Course(models.Model):
     structure = models.JSONField(_("structure"), default=list)
     #: When somebody's view of the course changes next; null: never. Then everybody in it becomes stale.
     next_change_at = models.DateTimeField(_("next change"), null=True, blank=True)
+    #: When somebody was aggregated of whom the newest snapshot does not know; null: it knows of everybody.
+    snapshot_wanted_at = models.DateTimeField(_("snapshot wanted"), null=True, blank=True)
+    #: When somebody began to take the newest snapshot.
+    snapshot_begun_at = models.DateTimeField(_("snapshot begun"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("course")
         verbose_name_plural = _("courses")
-        # Which courses have a release date that has passed?
-        indexes = [models.Index(fields=["next_change_at"], name="agg_course_next_change")]
+        indexes = [
+            # Which courses have a release date that has passed?
+            models.Index(fields=["next_change_at"], name="agg_course_next_change"),
+            # Which courses need a snapshot, the longest waiting first?
+            models.Index(fields=["snapshot_wanted_at"], name="agg_course_snapshot"),
+        ]
 
     def __str__(self) -> str:
         return str(self.course_key)
@@ -236,6 +244,62 @@ class ReachedThreshold(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.course_id}: {self.threshold:.0%}"
+
+
+class CourseSnapshot(models.Model):
+    """One row per course and day (UTC) on which somebody in it was aggregated: the figures at the end of that day.
+
+    Written by the service, which brings the row of today up to date while the day lasts; deleted by the cleanup.
+    """
+
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="snapshots", db_index=False)
+    day = models.DateField(_("day"))
+    computed_at = models.DateTimeField(_("computed"))
+    #: Active enrollments; how many of them have a percent above 0, and how many have 1; and the mean of their percents.
+    enrolled = models.PositiveIntegerField(_("enrolled"))
+    started = models.PositiveIntegerField(_("started"))
+    completed = models.PositiveIntegerField(_("completed"))
+    mean = models.FloatField(_("mean"))
+    #: What else a `selectors.CourseSummary` says.
+    details = models.JSONField(_("details"), default=dict)
+
+    class Meta:
+        verbose_name = _("course snapshot")
+        verbose_name_plural = _("course snapshots")
+        constraints = [
+            # The newest snapshot of a course, and the last days of it.
+            models.UniqueConstraint(fields=["course", "day"], name="agg_coursesnapshot_day"),
+        ]
+        # Which are too old to keep?
+        indexes = [models.Index(fields=["day"], name="agg_coursesnapshot_age")]
+
+    def __str__(self) -> str:
+        return f"{self.course_id} on {self.day}: {self.mean:.0%}"
+
+
+class LearnerSnapshot(models.Model):
+    """One row per learner, course and day (UTC) at whose end the percent was another than before; first of all, than 0.
+
+    Written and deleted as course snapshots are.
+    """
+
+    pk = models.CompositePrimaryKey("user_id", "course_id", "day")
+    # No checks per row, as for block aggregates: there are as many.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False
+    )
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False)
+    day = models.DateField(_("day"))
+    percent = models.FloatField(_("percent"))
+
+    class Meta:
+        verbose_name = _("learner snapshot")
+        verbose_name_plural = _("learner snapshots")
+        # Which are too old to keep?
+        indexes = [models.Index(fields=["day"], name="agg_learnersnapshot_age")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.course_id} on {self.day}: {self.percent:.0%}"
 
 
 class AggregatedChunk(models.Model):

@@ -7,13 +7,26 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.utils.translation import gettext as _
 from opaque_keys.edx.keys import CourseKey, UsageKey
 from rest_framework import serializers
 
 from completion_aggregator.conf import conf
 from completion_aggregator.engine import Tally, percent
 from completion_aggregator.models import Aggregator
-from completion_aggregator.selectors import CourseCompletion, CourseStats, Learner, get_course_completion
+from completion_aggregator.selectors import (
+    CohortSummary,
+    CourseCompletion,
+    CourseStats,
+    CourseSummary,
+    ExplainedBlock,
+    Explanation,
+    Learner,
+    PairCompletion,
+    SectionFunnel,
+    get_course_completion,
+)
+from completion_aggregator.selectors.explain import Stored
 
 #: What a client may ask for besides the block types.
 EXTRA_FIELDS = frozenset({"username", "mean"})
@@ -207,3 +220,130 @@ class CourseCompletionStatsSerializer(serializers.BaseSerializer[CourseStats]):
         if self.filters is not None:
             fields["filters"] = self.filters
         return fields
+
+
+class SectionFunnelSerializer(serializers.Serializer[SectionFunnel]):
+    """How many learners have come to a section, and through it."""
+
+    block_key = serializers.CharField()
+    display_name = serializers.CharField()
+    started = serializers.IntegerField()
+    finished = serializers.IntegerField()
+    learners = serializers.IntegerField()
+
+
+class CohortSummarySerializer(serializers.Serializer[CohortSummary]):
+    """How far a cohort has come; with the id null: those who are in none."""
+
+    cohort_id = serializers.IntegerField(allow_null=True)
+    name = serializers.CharField()
+    enrolled = serializers.IntegerField()
+    mean = serializers.FloatField()
+
+
+class CourseSummarySerializer(serializers.Serializer[CourseSummary]):
+    """How far a class has come; see `selectors.CourseSummary`."""
+
+    course_key = serializers.CharField()
+    display_name = serializers.CharField()
+    enrolled = serializers.IntegerField()
+    not_started = serializers.IntegerField()
+    in_progress = serializers.IntegerField()
+    completed = serializers.IntegerField()
+    never_aggregated = serializers.IntegerField()
+    mean = serializers.FloatField()
+    median = serializers.FloatField()
+    histogram = serializers.ListField(child=serializers.IntegerField())
+    sections = SectionFunnelSerializer(many=True)
+    cohorts = CohortSummarySerializer(many=True)
+    stale = serializers.IntegerField()
+    at_risk = serializers.IntegerField()
+    computed_at = serializers.DateTimeField()
+
+
+def pair_fields(pair: PairCompletion, *, include_optional: bool) -> dict[str, Any]:
+    """Return the fields of one learner in one course; a function, because an answer has a hundred thousand."""
+    (user_id, username), course_key, (earned, possible, optional_earned, optional_possible, _), is_stale = pair
+    fields = {
+        "user_id": user_id,
+        "username": username,
+        "course_key": course_key,
+        "completion": _completion(earned, possible),
+        "is_stale": is_stale,
+    }
+    if include_optional:
+        fields["optional_completion"] = _completion(optional_earned, optional_possible)
+    return fields
+
+
+class ExplanationSerializer(serializers.BaseSerializer[Explanation]):
+    """Why one learner has come as far as that.
+
+    Args:
+        for_staff: tell what an aggregation has failed over, and the names of blocks that the learner does not see.
+    """
+
+    def __init__(self, *args: Any, for_staff: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.for_staff = for_staff
+
+    def to_representation(self, instance: Explanation) -> dict[str, Any]:
+        markers: dict[str, Any] = {"open": instance.markers.number, "oldest": instance.markers.oldest}
+        if self.for_staff:
+            markers["last_error"] = instance.markers.last_error
+        return {
+            "course_key": str(instance.course_key),
+            "username": instance.learner.username,
+            **_sums(instance.tally),
+            "formula": _formula(instance.tally),
+            "parts": [
+                {"block_key": part.block_key, "display_name": part.display_name, "share": part.share}
+                | _sums(part.tally)
+                for part in instance.parts
+            ],
+            "stored": _stored(instance.stored),
+            "is_stale": instance.is_stale,
+            "markers": markers,
+            "uncounted_completions": [each._asdict() for each in instance.uncounted_completions],
+            "root": _explained_block(instance.root, self.for_staff),
+        }
+
+
+def _sums(tally: Tally | None) -> dict[str, Any]:
+    """Return both completions; null: there is none to tell."""
+    if tally is None:
+        return {"completion": None, "optional_completion": None}
+    return {
+        "completion": _completion(tally.earned, tally.possible),
+        "optional_completion": _completion(tally.optional_earned, tally.optional_possible),
+    }
+
+
+def _stored(stored: Stored | None) -> dict[str, Any] | None:
+    return None if stored is None else {"computed_at": stored.computed_at, **_sums(stored.tally)}
+
+
+def _formula(tally: Tally) -> str:
+    if not tally.possible:
+        return _("Nothing counts here: there is nothing to do, and that is 100 %.")
+    return _(
+        "{earned} of {possible} = {percent} %. Each block that counts adds its completion, from 0 to 1, to what is "
+        "earned, and 1 to what is possible."
+    ).format(earned=f"{tally.earned:.12g}", possible=tally.possible, percent=f"{100 * tally.percent:.4g}")
+
+
+def _explained_block(block: ExplainedBlock, for_staff: bool) -> dict[str, Any]:
+    return {
+        "block_key": block.block_key,
+        "block_type": block.block_type,
+        # It may give away what is to come, or what is for others.
+        "display_name": block.display_name if for_staff or block.standing.is_shown else None,
+        "counted": block.counted,
+        "reason": block.standing.reason,
+        "release_date": block.standing.release_date,
+        "repeated": block.repeated,
+        "value": block.value,
+        "modified": block.modified,
+        **_sums(block.tally),
+        "children": [_explained_block(child, for_staff) for child in block.children],
+    }

@@ -28,6 +28,7 @@ from completion_aggregator.services import (
     mark_due_changes,
     release,
     send_reached_thresholds,
+    take_snapshots,
 )
 
 #: Time after which a chunk is taken again of which somebody was in the hands of another worker. Unit: seconds.
@@ -99,7 +100,8 @@ def _drop_connections() -> None:
 def dispatch(chunk_size: int = CHUNK_SIZE, limit: int | None = None) -> int:
     """Send everybody who is stale, and whom no worker has yet, to the workers; return how many learners that is.
 
-    It is what `run_aggregator_service` does, for Celery beat; signals that were left unsent are sent, too.
+    It is what `run_aggregator_service` does, for Celery beat; signals that were left unsent are sent, too, and
+    snapshots are taken.
     """
     mark_due_changes(timezone.now())
     sent = 0
@@ -107,6 +109,7 @@ def dispatch(chunk_size: int = CHUNK_SIZE, limit: int | None = None) -> int:
         send(chunk)
         sent += len(chunk.user_ids)
     send_reached_thresholds()
+    take_snapshots(timezone.now())
     return sent
 
 

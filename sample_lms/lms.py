@@ -14,13 +14,22 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
-from opaque_keys.edx.keys import CourseKey
+from django.urls import reverse
+from opaque_keys.edx.keys import CourseKey, UsageKey
 
 from completion_aggregator import engine
 from completion_aggregator.conf import conf
 from completion_aggregator.engine import CompletionMode, CourseTree
 from completion_aggregator.exceptions import CourseNotFoundError
-from completion_aggregator.lms.base import LMS, Capability, CourseOutline, CourseView, OutlineBlock
+from completion_aggregator.lms.base import (
+    LMS,
+    Capability,
+    CourseOutline,
+    CourseView,
+    HiddenBlock,
+    HiddenReason,
+    OutlineBlock,
+)
 from sample_lms.models import (
     Block,
     BlockLink,
@@ -59,6 +68,19 @@ class SampleLMS(LMS):
     def cohort_members(self, course_key: CourseKey, cohort_ids: Collection[int]) -> QuerySet[Any]:
         return CohortMembership.objects.filter(course_id=course_key, cohort_id__in=cohort_ids).values("user_id")
 
+    def staff_courses(self, user: AbstractBaseUser) -> list[CourseKey]:
+        roles = list(CourseAccessRole.objects.filter(user_id=user.pk, role__in=STAFF_ROLES))
+        held = {role.course_id for role in roles if role.course_id}
+        orgs = {role.org for role in roles if not role.course_id}
+        courses = Course.objects.all() if orgs else Course.objects.filter(course_key__in=held)
+        keys = courses.order_by("course_key").values_list("course_key", flat=True)
+        return [key for key in keys if key is not None and (key in held or key.org in orgs)]
+
+    def block_url(self, course_key: CourseKey, block_key: str) -> str | None:
+        if UsageKey.from_string(block_key).block_type == "course":
+            return reverse("course", args=[course_key])
+        return reverse("jump_to", args=[course_key, block_key])
+
     def mobile_courses(self) -> QuerySet[Any]:
         return Course.objects.filter(mobile_available=True).values("course_key")
 
@@ -71,18 +93,15 @@ class SampleLMS(LMS):
 
     def course_views(self, course_key: CourseKey, user_ids: Collection[int], *, now: datetime) -> Iterator[CourseView]:
         content = _get_content(course_key)
-        selections = _selections(course_key, user_ids) if content.libraries else {}
-        views: dict[_View, list[int]] = defaultdict(list)
-        for user_id, sees_all, cohort in _learners(course_key, user_ids):
-            view = _View(
-                sees_all=sees_all,
-                cohort=cohort,
-                released=bisect_right(content.outline.change_dates, now),
-                drawn=content.draw(user_id, selections.get(user_id, {})),
-            )
-            views[view].append(user_id)
-        for view, members in views.items():
+        for view, members in _group(content, course_key, user_ids, now).items():
             yield CourseView(tree=content.tree(view), user_ids=tuple(members))
+
+    def hidden_blocks(self, course_key: CourseKey, user_id: int, *, now: datetime) -> dict[str, HiddenBlock]:
+        content = _get_content(course_key)
+        # One view, or none: there is no such user.
+        for view in _group(content, course_key, [user_id], now):
+            return content.tell_hidden(view)
+        return {}
 
 
 def _roles(course_key: CourseKey) -> QuerySet[CourseAccessRole]:
@@ -100,6 +119,23 @@ def _learners(course_key: CourseKey, user_ids: Collection[int]) -> Iterator[tupl
     rows = users.annotate(works_here=Exists(works_here), cohort=Subquery(membership.values("cohort__name")[:1]))
     for user_id, is_staff, works, cohort in rows.values_list("pk", "is_staff", "works_here", "cohort"):
         yield user_id, is_staff or works, cohort
+
+
+def _group(
+    content: _Content, course_key: CourseKey, user_ids: Collection[int], now: datetime
+) -> dict[_View, list[int]]:
+    """Group learners by what they see."""
+    selections = _selections(course_key, user_ids) if content.libraries else {}
+    views: dict[_View, list[int]] = defaultdict(list)
+    for user_id, sees_all, cohort in _learners(course_key, user_ids):
+        view = _View(
+            sees_all=sees_all,
+            cohort=cohort,
+            released=bisect_right(content.outline.change_dates, now),
+            drawn=content.draw(user_id, selections.get(user_id, {})),
+        )
+        views[view].append(user_id)
+    return views
 
 
 def _selections(course_key: CourseKey, user_ids: Collection[int]) -> dict[int, dict[str, list[str]]]:
@@ -161,7 +197,7 @@ class _Content:
 
     def _build_tree(self, view: _View) -> CourseTree:
         drawn = {library.block.key: keys for library, keys in zip(self.libraries, view.drawn, strict=True)}
-        hidden = {key for key, each in self.blocks.items() if not self._is_visible(each, view)}
+        hidden = self._reasons(view)
         seen: dict[str, tuple[str, ...]] = {}
         waiting = [next(iter(self.blocks))]
         while waiting:
@@ -177,12 +213,31 @@ class _Content:
             replace(each.block, children=seen[key]) for key, each in self.blocks.items() if key in seen
         )
 
-    def _is_visible(self, each: _Block, view: _View) -> bool:
+    def tell_hidden(self, view: _View) -> dict[str, HiddenBlock]:
+        """Return what is not in a view, and why."""
+        not_selected = {
+            (library.block.key, child)
+            for library, drawn in zip(self.libraries, view.drawn, strict=True)
+            for child in library.block.children
+            if child not in drawn
+        }
+        return self.outline.hidden(self._reasons(view), not_selected)
+
+    def _reasons(self, view: _View) -> dict[str, HiddenBlock]:
+        """Return the blocks that are hidden themselves, whatever they are in."""
         if view.sees_all:
-            return True
-        return (
-            not each.staff_only and each.release <= view.released and (not each.cohorts or view.cohort in each.cohorts)
-        )
+            return {}
+        return {key: why for key, each in self.blocks.items() if (why := self._find_reason(each, view)) is not None}
+
+    def _find_reason(self, each: _Block, view: _View) -> HiddenBlock | None:
+        if each.staff_only:
+            return HiddenBlock(reason=HiddenReason.STAFF_ONLY)
+        if each.cohorts and view.cohort not in each.cohorts:
+            return HiddenBlock(reason=HiddenReason.OTHER_GROUP)
+        if each.release > view.released:
+            date = self.outline.change_dates[each.release - 1]
+            return HiddenBlock(reason=HiddenReason.NOT_RELEASED, release_date=date)
+        return None
 
 
 def _get_content(course_key: CourseKey) -> _Content:

@@ -17,6 +17,7 @@ from waffle.models import Switch
 
 from sample_lms.lms import SampleLMS
 from sample_lms.models import BlockLink, Cohort, CohortMembership, Course, Enrollment, LibrarySelection
+from sample_lms.names import draw_name
 
 #: Shares of learners: never came, left somewhere on the way, went to the end.
 NEVER_CAME, FINISHED = 0.12, 0.18
@@ -63,8 +64,7 @@ def _enroll(course_key: CourseKey, learners: int, seed: int) -> dict[int, User]:
     is_cohorted = Course.objects.filter(course_key=course_key, cohorted=True).exists()
     cohorts = list(Cohort.objects.filter(course_id=course_key).order_by("name")) if is_cohorted else []
     names = [f"learner_{seed}_{number:05}" for number in range(learners)]
-    new = (users(username=name, password=make_password(None)) for name in names)
-    users.objects.bulk_create(new, ignore_conflicts=True)
+    users.objects.bulk_create((_new_user(name) for name in names), ignore_conflicts=True)
     enrolled = {user.pk: user for user in users.objects.filter(username__in=names).order_by("username")}
     for user in enrolled.values():
         Enrollment.objects.get_or_create(user=user, course_id=course_key)
@@ -72,6 +72,12 @@ def _enroll(course_key: CourseKey, learners: int, seed: int) -> dict[int, User]:
             cohort = random.Random(f"{seed} {user.get_username()} cohort").choice(cohorts)
             CohortMembership.objects.get_or_create(user=user, course_id=course_key, defaults={"cohort": cohort})
     return enrolled
+
+
+def _new_user(username: str) -> User:
+    # Dice of their own: what a learner is called changes nothing about how far the learner comes.
+    first_name, last_name = draw_name(random.Random(f"{username} name"))
+    return User(username=username, first_name=first_name, last_name=last_name, password=make_password(None))
 
 
 def _open_libraries(course_key: CourseKey, user: User, blocks: Collection[str]) -> None:

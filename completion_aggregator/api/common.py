@@ -15,8 +15,9 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from edx_rest_framework_extensions.paginators import NamespacedPageNumberPagination
 from opaque_keys.edx.keys import CourseKey
+from rest_framework import status
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import NotFound, ParseError, PermissionDenied
+from rest_framework.exceptions import APIException, NotFound, ParseError, PermissionDenied
 from rest_framework.pagination import BasePagination
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import JSONRenderer
@@ -33,10 +34,20 @@ from completion_aggregator.exceptions import InvalidCursorError, InvalidKeyError
 from completion_aggregator.selectors import CourseCompletion, LearnerFilter, get_course_means
 from completion_aggregator.selectors.roster import get_learner_id_page
 from completion_aggregator.serializers import EXTRA_FIELDS, CourseCompletionSerializer
-from completion_aggregator.utils import is_storable, parse_course_key
+from completion_aggregator.utils import is_storable, parse_block_key, parse_course_key
 
 #: Stands for the one who asks, where a username is expected.
 ME = "me"
+
+
+class UnavailableError(APIException):
+    """The completion cannot be computed just now, and it is not the fault of whoever asks."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_code = "unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(_("The completion cannot be computed at the moment."))
 
 
 class _Paginator(Paginator):  # type: ignore[type-arg]  # not a generic at run time
@@ -184,6 +195,13 @@ class CompletionViewMixin(_View):
 
     def get_include_optional(self) -> bool:
         return self.parameters.get_flag("include_optional")
+
+    def get_root_block(self, course_key: CourseKey) -> str | None:
+        text = self.parameters.get_text("root_block")
+        try:
+            return None if text is None else parse_block_key(text, course_key)
+        except InvalidKeyError:
+            raise NotFound(_("The course has no such block.")) from None
 
     @staticmethod
     def get_course_key(text: str) -> CourseKey:

@@ -17,6 +17,9 @@ from completion_aggregator.utils import is_storable
 
 #: A question about more learners at once is refused.
 MAX_IDS = 10_000
+#: What is asked for in bulk.
+MAX_USERS = 1_000
+MAX_COURSES = 100
 #: What the ids of any database fit into.
 MAX_ID = 2**63 - 1
 _TRUE = {"true", "1"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, reduce
@@ -32,6 +32,31 @@ class Capability(enum.Enum):
     COHORTS = "cohorts"
     MOBILE_COURSES = "flag for courses available on mobile"
     ROLES = "access roles in courses"
+
+
+class HiddenReason(enum.StrEnum):
+    """Why a learner does not see a block of the course; what lasts longer comes later."""
+
+    #: Its release date, or that of a block above it, has not come.
+    NOT_RELEASED = "not_released"
+    #: It is for another group: a cohort, an enrollment mode, the other half of an experiment.
+    OTHER_GROUP = "other_group"
+    #: A random bank has drawn others for this learner.
+    NOT_SELECTED = "not_selected"
+    STAFF_ONLY = "staff_only"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HiddenBlock:
+    """That a learner does not see a block, and why."""
+
+    reason: HiddenReason
+    #: When it will be released; only for NOT_RELEASED.
+    release_date: datetime | None = None
+
+
+NOT_SELECTED = HiddenBlock(reason=HiddenReason.NOT_SELECTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,32 +97,37 @@ class CourseOutline:
                 waiting.extend(self.blocks[position].children)
         return {self.blocks[position].key for position in found}
 
+    def hidden(
+        self, reasons: Mapping[str, HiddenBlock], not_selected: Container[tuple[str, str]] = ()
+    ) -> dict[str, HiddenBlock]:
+        """Return all blocks that no way leads to, by key, with the reason: for adapters.
+
+        On a way the reason that lasts longest counts, of several ways the one that opens first. The course block is
+        always there; what hides it hides what is in it.
+
+        Args:
+            reasons: of the blocks that are hidden themselves, whatever leads to them; by key.
+            not_selected: pairs of keys, a random bank and a child that it has not drawn.
+        """
+        root = self.blocks[0].key
+        found = {root: reasons.get(root)}
+        waiting = [0]
+        while waiting:
+            parent = self.blocks[waiting.pop()]
+            for place in parent.children:
+                child = self.blocks[place].key
+                drawn = NOT_SELECTED if (parent.key, child) in not_selected else None
+                why = max(found[parent.key], drawn, reasons.get(child), key=_lasting)
+                if child not in found or _lasting(why) < _lasting(found[child]):
+                    found[child] = why
+                    waiting.append(place)
+        del found[root]
+        return {key: why for key, why in found.items() if why is not None}
+
     def next_change(self, now: datetime) -> datetime | None:
         """Return the first of the change dates after `now`."""
         later = bisect_right(self.change_dates, now)
         return self.change_dates[later] if later < len(self.change_dates) else None
-
-
-class HiddenReason(enum.StrEnum):
-    """Why a learner does not see a block of the course."""
-
-    #: Its release date, or that of a block above it, has not come.
-    NOT_RELEASED = "not_released"
-    STAFF_ONLY = "staff_only"
-    #: It is for another group: a cohort, an enrollment mode, the other half of an experiment.
-    OTHER_GROUP = "other_group"
-    #: A random bank has drawn others for this learner.
-    NOT_SELECTED = "not_selected"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HiddenBlock:
-    """That a learner does not see a block, and why."""
-
-    reason: HiddenReason
-    #: When it will be released; only for NOT_RELEASED.
-    release_date: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,8 +215,8 @@ class LMS(ABC):
     def matching_learners(self, text: str) -> QuerySet[Any]:
         """Return the user ids of those in whose username or name the text occurs, in capitals or not."""
         users = get_user_model()
-        names = [users.USERNAME_FIELD, "first_name", "last_name"]
-        found = [Q(**{f"{name}__icontains": text}) for name in names if hasattr(users, name)]
+        names = {users.USERNAME_FIELD, "first_name", "last_name"} & {each.name for each in users._meta.fields}
+        found = [Q(**{f"{name}__icontains": text}) for name in names]
         return users._default_manager.filter(reduce(or_, found)).values("pk")
 
     def block_url(self, course_key: CourseKey, block_key: str) -> str | None:
@@ -194,10 +224,12 @@ class LMS(ABC):
         return None
 
     def hidden_blocks(self, course_key: CourseKey, user_id: int, *, now: datetime) -> dict[str, HiddenBlock]:
-        """Tell, by block key, of the blocks of the course that this learner does not see at `now`, why.
+        """Tell, by block key, why this learner does not see at `now` what of the course the learner does not see.
 
-        Of what lies below a hidden block nothing needs to be said: it has the reason of the block above.
-
+        Returns:
+            Every block of the outline that is not in the learner's view, enrolled or not: those below a hidden one too,
+            those with several parents only if no way leads to them. Nothing for learners who do not exist.
+            Here nothing: the reason of a block that is neither here nor in the view is not known.
         Raises:
             CourseNotFoundError: no such course.
         Cost: as of `course_views`, for one learner.
@@ -210,6 +242,13 @@ class LMS(ABC):
 
     def lacks(self, capability: Capability) -> NotSupportedByLMSError:
         return NotSupportedByLMSError(f"This LMS has no {capability.value}.")
+
+
+def _lasting(hidden: HiddenBlock | None) -> tuple[int, float]:
+    """Order reasons by how long they last; what is not hidden comes first."""
+    if hidden is None:
+        return -1, 0
+    return list(HiddenReason).index(hidden.reason), hidden.release_date.timestamp() if hidden.release_date else 0
 
 
 def _full_name(user: AbstractBaseUser) -> str:

@@ -13,7 +13,7 @@ import logging
 import pickle
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from common.djangoapps.student import roles as role_classes
-from common.djangoapps.student.models import CourseAccessRole, CourseEnrollment
+from common.djangoapps.student.models import CourseAccessRole, CourseEnrollment, UserProfile
 from crum import get_current_request
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -29,10 +29,12 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.checks import CheckMessage, Error
 from django.db.models import Q, QuerySet
 from django.http import Http404
+from django.urls import NoReverseMatch, reverse
 from edx_django_utils.cache import RequestCache
 from lms.djangoapps.course_blocks.api import get_course_block_access_transformers
 from lms.djangoapps.course_blocks.transformers.start_date import StartDateTransformer
 from lms.djangoapps.course_blocks.transformers.user_partitions import UserPartitionTransformer
+from lms.djangoapps.course_blocks.transformers.visibility import VisibilityTransformer
 from lms.djangoapps.course_blocks.usage_info import CourseUsageInfo
 from lms.djangoapps.courseware.access import has_access
 from opaque_keys.edx.keys import CourseKey, UsageKey
@@ -53,7 +55,15 @@ from completion_aggregator import engine
 from completion_aggregator.conf import conf
 from completion_aggregator.engine import CompletionMode, CourseTree
 from completion_aggregator.exceptions import CourseNotFoundError
-from completion_aggregator.lms.base import LMS, Capability, CourseOutline, CourseView, OutlineBlock
+from completion_aggregator.lms.base import (
+    LMS,
+    Capability,
+    CourseOutline,
+    CourseView,
+    HiddenBlock,
+    HiddenReason,
+    OutlineBlock,
+)
 from completion_aggregator.transformers import CompletionAggregatorTransformer
 
 try:
@@ -72,6 +82,7 @@ MAX_TREES = 64
 _COHORT = "cohort"
 _MODE = "enrollment_track"
 _SHARED = {_COHORT, _MODE}
+_AB_TEST = "split_test"
 #: Fields of a structure's row that together say which structure it is.
 _VERSION_FIELDS = (
     "data_version",
@@ -142,6 +153,29 @@ class OpenEdX(LMS):
         members: QuerySet[Any] = memberships.values("user_id")
         return members
 
+    def staff_courses(self, user: AbstractBaseUser) -> list[CourseKey]:
+        """Return the courses in which the user works; see `LMS.staff_courses`.
+
+        Cost: one query for the courses; the platform reads the user's roles once and compares them in memory.
+        """
+        # Not by the rows of roles: where openedx-authz keeps them, there are none.
+        keys = CourseOverview.objects.order_by("id").values_list("id", flat=True)
+        return [key for key in keys if self.is_course_staff(user, key)]
+
+    def learner_names(self, user_ids: Collection[int]) -> dict[int, str]:
+        profiles = UserProfile.objects.filter(user_id__in=user_ids).exclude(name="")
+        return dict(profiles.values_list("user_id", "name"))
+
+    def matching_learners(self, text: str) -> QuerySet[Any]:
+        found = Q(username__icontains=text) | Q(profile__name__icontains=text)
+        return get_user_model()._default_manager.filter(found).values("pk")
+
+    def block_url(self, course_key: CourseKey, block_key: str) -> str | None:
+        # Studio has no such page.
+        with suppress(NoReverseMatch):
+            return reverse("jump_to", kwargs={"course_id": str(course_key), "location": block_key})
+        return None
+
     def mobile_courses(self) -> QuerySet[Any]:
         courses: QuerySet[Any] = CourseOverview.objects.filter(mobile_available=True).values("id")
         return courses
@@ -162,16 +196,15 @@ class OpenEdX(LMS):
         Cost: a fixed number of queries, and a transformation for each audience that was not met yet in this version;
         in a course that draws content for each learner, the platform's transformation of each learner.
         """
-        _forget_request()
-        learners = list(get_user_model()._default_manager.filter(pk__in=user_ids).order_by("pk"))
-        content, groups, structure = _prepare(course_key, learners, now)
-        # To be copied by unpickling: that takes a quarter of the time of `copy()`.
-        collected = pickle.dumps(structure, pickle.HIGHEST_PROTOCOL)
-        for view, members, tree in groups:
-            if tree is None:
-                tree = content.build_tree(_transform(content, collected, view.audience, members[0]), view.released)
-                content.keep(view, tree)
-            yield CourseView(tree=tree, user_ids=tuple(learner.pk for learner in members))
+        for _, _, members, shown in _look(course_key, user_ids, now):
+            yield CourseView(tree=shown.tree, user_ids=tuple(learner.pk for learner in members))
+
+    def hidden_blocks(self, course_key: CourseKey, user_id: int, *, now: datetime) -> dict[str, HiddenBlock]:
+        # One view, or none: there is no such user.
+        for content, view, members, shown in _look(course_key, [user_id], now):
+            days_early = _days_early(content, members).get(user_id, timedelta())
+            return content.tell_hidden(view, shown.removed, days_early)
+        return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +236,16 @@ class _Block:
     position: int
     #: How many release dates must have passed; 0: there from the beginning.
     release: int
+    #: Itself, or all that it is in.
+    is_staff_only: bool
+    #: Whether it is itself for some groups only.
+    has_groups: bool
+
+
+class _Shown(NamedTuple):
+    tree: CourseTree
+    #: What the platform's transformers have taken out; what is not released yet is not among it.
+    removed: frozenset[UsageKey]
 
 
 @dataclass(kw_only=True)
@@ -220,15 +263,15 @@ class _Content:
     is_individual: bool
     has_cohort_groups: bool
     has_mode_groups: bool
-    trees: dict[_View, CourseTree] = field(default_factory=dict)
+    shown: dict[_View, _Shown] = field(default_factory=dict)
 
-    def keep(self, view: _View, tree: CourseTree) -> None:
+    def keep(self, view: _View, shown: _Shown) -> None:
         if view.audience.user_id is None:
-            if len(self.trees) >= MAX_TREES:
-                self.trees.clear()
-            self.trees[view] = tree
+            if len(self.shown) >= MAX_TREES:
+                self.shown.clear()
+            self.shown[view] = shown
 
-    def build_tree(self, structure: Any, released: int) -> CourseTree:
+    def compile(self, structure: Any, released: int) -> _Shown:
         """Compile what a transformation has left, without what is not released yet."""
         seen: dict[UsageKey, engine.Block] = {}
         waiting = [next(iter(self.blocks))]
@@ -242,7 +285,43 @@ class _Content:
             children = [child for child in children if self.blocks[child].release <= released]
             seen[key] = replace(known.block, children=tuple(self.blocks[child].block.key for child in children))
             waiting.extend(children)
-        return CourseTree.build(seen[key] for key in sorted(seen, key=lambda key: self.blocks[key].position))
+        tree = CourseTree.build(seen[key] for key in sorted(seen, key=lambda key: self.blocks[key].position))
+        return _Shown(tree, frozenset(key for key in self.blocks if key not in structure))
+
+    def tell_hidden(self, view: _View, removed: Collection[UsageKey], days_early: timedelta) -> dict[str, HiddenBlock]:
+        """Return what somebody does not see, and why."""
+        reasons = {
+            known.block.key: HiddenBlock(
+                reason=HiddenReason.NOT_RELEASED, release_date=self.dates[known.release - 1] - days_early
+            )
+            for known in self.blocks.values()
+            if known.release > view.released
+        }
+        not_selected = set()
+        for parent, child in self._ways_out(removed):
+            key, has_groups = self.blocks[child].block.key, self.blocks[child].has_groups
+            if parent is None or not _is_item_bank(parent.block_type):
+                reasons[key] = HiddenBlock(reason=HiddenReason.OTHER_GROUP if has_groups else HiddenReason.UNKNOWN)
+            elif has_groups:  # It may have been drawn, and be for others.
+                reasons[key] = HiddenBlock(reason=HiddenReason.UNKNOWN)
+            else:
+                not_selected.add((self.blocks[parent].block.key, key))
+        if not view.audience.is_staff:
+            staff_only = HiddenBlock(reason=HiddenReason.STAFF_ONLY)
+            reasons |= {known.block.key: staff_only for known in self.blocks.values() if known.is_staff_only}
+        return self.outline.hidden(reasons, not_selected)
+
+    def _ways_out(self, removed: Collection[UsageKey]) -> Iterator[tuple[UsageKey | None, UsageKey]]:
+        """Give what was removed, each with the parent (none: it is the course) that it was removed from."""
+        keys = list(self.blocks)
+        if keys[0] in removed:
+            yield None, keys[0]
+        for parent, block in zip(keys, self.outline.blocks, strict=True):
+            # An A/B test is taken out for everybody, and what it holds is put in its place.
+            if parent not in removed or parent.block_type == _AB_TEST:
+                for child in (keys[place] for place in block.children):
+                    if child in removed and child.block_type != _AB_TEST:
+                        yield parent, child
 
 
 def _forget_request() -> None:
@@ -317,6 +396,8 @@ def _load_content(course_key: CourseKey, version: str, with_unreleased: bool, is
             ),
             position=place,
             release=bisect_right(dates, starts[key]) if key in starts else 0,
+            is_staff_only=_is_staff_only(structure, key),
+            has_groups=any(_group_access(structure, key).values()),
         )
         for key, place in places.items()
     }
@@ -365,6 +446,16 @@ def _start(structure: Any, key: UsageKey) -> datetime | None:
     return start
 
 
+def _is_staff_only(structure: Any, key: UsageKey) -> bool:
+    return bool(structure.get_transformer_block_field(key, VisibilityTransformer, "merged_visible_to_staff_only"))
+
+
+def _group_access(structure: Any, key: UsageKey) -> Mapping[Any, Collection[int]]:
+    """Return the groups that a block is for, by partition; a partition without groups limits nothing."""
+    groups: Mapping[Any, Collection[int]] = structure.get_xblock_field(key, "group_access") or {}
+    return groups
+
+
 def _mode(structure: Any, key: UsageKey) -> CompletionMode:
     if _find_class(key.block_type) is None:
         return CompletionMode.EXCLUDED
@@ -374,8 +465,12 @@ def _mode(structure: Any, key: UsageKey) -> CompletionMode:
 
 def _draws(block_type: str) -> bool:
     """Tell whether blocks of this type show different learners different children."""
+    return block_type == _AB_TEST or _is_item_bank(block_type)
+
+
+def _is_item_bank(block_type: str) -> bool:
     found = _find_class(block_type)
-    return block_type == "split_test" or (found is not None and issubclass(found, ItemBankMixin))
+    return found is not None and issubclass(found, ItemBankMixin)
 
 
 def _find_class(block_type: str) -> type | None:
@@ -392,7 +487,7 @@ def _limiting_schemes(structure: Any, keys: Iterable[UsageKey]) -> set[str]:
     limited = {
         int(partition_id)
         for key in keys
-        for partition_id, group_ids in (structure.get_xblock_field(key, "group_access") or {}).items()
+        for partition_id, group_ids in _group_access(structure, key).items()
         if group_ids
     }
     if not limited:
@@ -402,18 +497,34 @@ def _limiting_schemes(structure: Any, keys: Iterable[UsageKey]) -> set[str]:
     return {"?"} if partitions is None else {each.scheme.name for each in partitions if each.id in limited}
 
 
-_Group = tuple[_View, list[Any], CourseTree | None]
+_Group = tuple[_View, list[Any], _Shown | None]
+
+
+def _look(
+    course_key: CourseKey, user_ids: Collection[int], now: datetime
+) -> Iterator[tuple[_Content, _View, list[Any], _Shown]]:
+    """Group learners by what they see, and say what that is."""
+    _forget_request()
+    learners = list(get_user_model()._default_manager.filter(pk__in=user_ids).order_by("pk"))
+    content, groups, structure = _prepare(course_key, learners, now)
+    # To be copied by unpickling: that takes a quarter of the time of `copy()`.
+    collected = pickle.dumps(structure, pickle.HIGHEST_PROTOCOL)
+    for view, members, shown in groups:
+        if shown is None:
+            shown = content.compile(_transform(content, collected, view.audience, members[0]), view.released)
+            content.keep(view, shown)
+        yield content, view, members, shown
 
 
 def _prepare(
     course_key: CourseKey, learners: Sequence[Any], now: datetime
 ) -> tuple[_Content, list[_Group], Any | None]:
-    """Return the content of a course, the learners by what they see, and the structure, if a tree of it is missing."""
+    """Return the content of a course, the learners by what they see, and the structure, if what is missing is in it."""
     while True:
         content = _get_content(course_key)
         views = _group(content, learners, now)
-        groups = [(view, members, content.trees.get(view)) for view, members in views.items()]
-        if all(tree is not None for *_, tree in groups):
+        groups = [(view, members, content.shown.get(view)) for view, members in views.items()]
+        if all(shown is not None for *_, shown in groups):
             return content, groups, None
         with suppress(_CollectedMeanwhileError):
             structure = _read_structure(course_key, content.outline.version)
@@ -428,7 +539,7 @@ def _group(content: _Content, learners: Sequence[Any], now: datetime) -> dict[_V
     course_key, ids = content.course_key, [learner.pk for learner in learners]
     lms = OpenEdX()
     workers = set(lms.role_holders(course_key, STAFF_ROLES))
-    early = set(lms.role_holders(course_key, [BETA_ROLE])) if content.days_early else set()
+    early = _days_early(content, learners)
     cohort_groups = _cohort_groups(course_key, ids) if content.has_cohort_groups else {}
     modes = _modes(course_key, ids) if content.has_mode_groups else {}
     views: dict[_View, list[Any]] = defaultdict(list)
@@ -440,10 +551,18 @@ def _group(content: _Content, learners: Sequence[Any], now: datetime) -> dict[_V
             mode=None if is_staff else modes.get(learner.pk),
             user_id=learner.pk if content.is_individual else None,
         )
-        local = now + content.days_early if learner.is_active and learner.pk in early else now
+        local = now + early.get(learner.pk, timedelta())
         released = len(content.dates) if is_staff else bisect_right(content.dates, local)
         views[_View(audience, released)].append(learner)
     return views
+
+
+def _days_early(content: _Content, learners: Iterable[Any]) -> dict[int, timedelta]:
+    """Return how much earlier everything begins for the beta testers among some learners."""
+    if not content.days_early:
+        return {}
+    testers = set(OpenEdX().role_holders(content.course_key, [BETA_ROLE]))
+    return {each.pk: content.days_early for each in learners if each.is_active and each.pk in testers}
 
 
 def _cohort_groups(course_key: CourseKey, user_ids: Collection[int]) -> dict[int, tuple[int, int]]:

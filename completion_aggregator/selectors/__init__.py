@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from completion_aggregator.selectors.bulk import PairCompletion, iter_pair_completions
 from completion_aggregator.selectors.completions import (
     CourseCompletion,
     Learner,
     get_course_completion,
     get_learner_completions,
 )
+from completion_aggregator.selectors.explain import ExplainedBlock, Explanation, Reason, explain_completion
 from completion_aggregator.selectors.migration import Migration, find_migration
 from completion_aggregator.selectors.roster import (
     ORDERINGS,
@@ -25,26 +27,56 @@ from completion_aggregator.selectors.roster import (
 )
 from completion_aggregator.selectors.stats import CourseStats, get_course_means, get_course_stats
 from completion_aggregator.selectors.status import Status, get_status
+from completion_aggregator.selectors.summary import (
+    CohortSummary,
+    CourseSummary,
+    LearnerTrendPoint,
+    SectionFunnel,
+    TrendPoint,
+    find_course_snapshot,
+    get_course_snapshots,
+    get_course_summary,
+    get_course_trend,
+    get_learner_trend,
+    read_snapshot,
+)
 
 __all__ = [
     "ORDERINGS",
+    "CohortSummary",
     "CourseCompletion",
     "CourseStats",
+    "CourseSummary",
+    "ExplainedBlock",
+    "Explanation",
     "Learner",
     "LearnerFilter",
+    "LearnerTrendPoint",
     "Migration",
+    "PairCompletion",
     "Progress",
+    "Reason",
     "RosterPage",
     "RosterRow",
+    "SectionFunnel",
     "Status",
+    "TrendPoint",
     "count_roster",
+    "explain_completion",
+    "find_course_snapshot",
     "find_migration",
     "get_course_completion",
     "get_course_completions",
     "get_course_means",
+    "get_course_snapshots",
     "get_course_stats",
+    "get_course_summary",
+    "get_course_trend",
     "get_learner_completions",
+    "get_learner_trend",
     "get_roster_page",
     "get_status",
+    "iter_pair_completions",
     "iter_roster",
+    "read_snapshot",
 ]

@@ -17,6 +17,7 @@ from completion_aggregator.services.queue import (
     release,
     retry_failed,
 )
+from completion_aggregator.services.snapshots import take_snapshots
 from completion_aggregator.services.staleness import (
     mark_completion,
     mark_course,
@@ -51,4 +52,5 @@ __all__ = [
     "release",
     "retry_failed",
     "send_reached_thresholds",
+    "take_snapshots",
 ]

@@ -44,6 +44,7 @@ from completion_aggregator.services.queue import (
     release,
     select_and_lock,
 )
+from completion_aggregator.services.snapshots import want_snapshot
 from completion_aggregator.services.staleness import delete_markers, mark_due_changes
 from completion_aggregator.services.structure import SyncedCourse, sync_course
 from completion_aggregator.services.thresholds import send_reached_thresholds
@@ -197,6 +198,8 @@ def _aggregate(course_key: CourseKey, user_ids: list[int]) -> Report:
         failed = _fail(Chunk(str(course_key), sorted(locked.keys() - seen)), UnknownUserError("There is no such user."))
         if written or deleted:
             transaction.on_commit(lambda: forget_means(course_key), robust=True)
+        # Even if nothing differs: somebody may have left.
+        transaction.on_commit(lambda: want_snapshot(course.id), robust=True)
         announce(course_key, changes)
     return failed + Report(
         learners=len(seen),

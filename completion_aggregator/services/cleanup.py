@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db.models import Exists, Model, OuterRef
 from django.utils import timezone
 
+from completion_aggregator.conf import conf
 from completion_aggregator.models import (
     AggregatedChunk,
     BlockAggregate,
     CourseAggregate,
     CourseBlock,
+    CourseSnapshot,
+    LearnerSnapshot,
     ReachedThreshold,
     StaleCompletion,
 )
@@ -37,14 +40,17 @@ class CleanupReport:
     course_aggregates: int = 0
     block_aggregates: int = 0
     reached_thresholds: int = 0
+    learner_snapshots: int = 0
     #: Blocks that left their course and about which nothing is stored any more.
     blocks: int = 0
     #: What was aggregated more than a week ago.
     chunks: int = 0
+    #: Of courses and of learners, of days longer ago than SNAPSHOT_DAYS.
+    old_snapshots: int = 0
 
 
 def clean_up() -> CleanupReport:
-    """Delete rows of users who do not exist any more, blocks that nothing refers to, and notes of old chunks.
+    """Delete rows of users who do not exist any more, blocks that nothing refers to, and what is too old to keep.
 
     Deleting a user through Django deletes these rows already; this is for users deleted otherwise, and for what
     a worker wrote at the same moment.
@@ -55,8 +61,10 @@ def clean_up() -> CleanupReport:
         course_aggregates=_delete_of_vanished_users(CourseAggregate),
         block_aggregates=_delete_of_vanished_users(BlockAggregate),
         reached_thresholds=_delete_of_vanished_users(ReachedThreshold),
+        learner_snapshots=_delete_of_vanished_users(LearnerSnapshot),
         blocks=_delete_gone_blocks(),
         chunks=_delete_old_chunks(),
+        old_snapshots=_delete_old(CourseSnapshot) + _delete_old(LearnerSnapshot),
     )
 
 
@@ -81,6 +89,16 @@ def _delete_gone_blocks() -> int:
 def _delete_old_chunks() -> int:
     old = AggregatedChunk.objects.filter(finished_at__lt=timezone.now() - KEEP_CHUNKS).values_list("id", flat=True)
     return sum(AggregatedChunk.objects.filter(pk__in=ids).delete()[0] for ids in _walk(old, "id"))
+
+
+def _delete_old(model: type[CourseSnapshot | LearnerSnapshot]) -> int:
+    old = model._default_manager.filter(
+        day__lt=timezone.now().astimezone(UTC).date() - timedelta(days=conf.SNAPSHOT_DAYS)
+    )
+    deleted = 0
+    while keys := list(old.order_by("day").values_list("pk", flat=True)[:BATCH_SIZE]):
+        deleted += model._default_manager.filter(pk__in=keys).delete()[0]
+    return deleted
 
 
 def _walk(ids: Any, name: str) -> Iterator[list[int]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from completion_aggregator.models import Course, ReachedThreshold, StaleCompletion
-from completion_aggregator.services import aggregate_stale
+from completion_aggregator.models import Course, CourseSnapshot, ReachedThreshold, StaleCompletion
+from completion_aggregator.services import aggregate_stale, mark_learners, take_snapshots
 from tests.factories import COURSE_KEY, UserFactory, complete
 
 ADMIN = "/admin/completion_aggregator"
@@ -68,7 +69,26 @@ def test_reached_thresholds_are_listed_and_what_is_unsent_is_found(admin: Client
     assert admin.get(f"{ADMIN}/reachedthreshold/{row.pk}/delete/").status_code == 403
 
 
-@pytest.mark.parametrize("model", ["course", "stalecompletion", "aggregatedchunk", "reachedthreshold"])
+@pytest.mark.django_db(transaction=True)
+def test_snapshots_are_listed_newest_first_and_kept(admin: Client, learner: Any) -> None:
+    complete(learner, "html/h1", "html/h2", "problem/p1")
+    now = timezone.now() + timedelta(hours=1)
+    for days in range(2):
+        mark_learners(COURSE_KEY, [learner.pk])
+        aggregate_stale()
+        take_snapshots(now + timedelta(days=days))
+
+    listed = admin.get(f"{ADMIN}/coursesnapshot/?q=Org").context["cl"].result_list
+
+    newest, oldest = CourseSnapshot.objects.order_by("-day")
+    assert list(listed) == [newest, oldest]
+    assert str(COURSE_KEY) in admin.get(f"{ADMIN}/coursesnapshot/{newest.pk}/change/").content.decode()
+    assert admin.get(f"{ADMIN}/coursesnapshot/{newest.pk}/delete/").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "model", ["course", "stalecompletion", "aggregatedchunk", "reachedthreshold", "coursesnapshot"]
+)
 def test_nothing_is_added_by_hand(admin: Client, model: str) -> None:
     assert admin.get(f"{ADMIN}/{model}/add/").status_code == 403
 

@@ -9,10 +9,23 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 from hypothesis import example, given, settings
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from completion_aggregator.services import aggregate_stale
-from tests.acceptance.helpers import DETAIL, EVERYTHING, LIST, ROOT, STATS, ask, checked
+from tests.acceptance.helpers import (
+    BULK,
+    DETAIL,
+    EVERYTHING,
+    EXPLAIN,
+    LIST,
+    REFRESH,
+    ROOT,
+    STATS,
+    ask,
+    checked,
+    stored_rows,
+)
 from tests.factories import COURSE_KEY, key
 
 VALUES = {
@@ -70,6 +83,12 @@ PARAMETERS = {
         "page_size": ANY,
         "nonsense": ANY,
     },
+    EXPLAIN: {
+        # Empty: staff who name nobody; blank is a name.
+        "username": (*TEXT[:6], 400, *TEXT[7:]),
+        "root_block": TEXT,
+        "nonsense": ANY,
+    },
 }
 TABLE = [
     pytest.param(url, name, value, status, id=f"{url.split('/')[4]}-{name}-{kind}" + ("-key" if "Run" in url else ""))
@@ -91,7 +110,7 @@ def course(course: Any) -> Any:
 def test_a_bad_value_of_a_parameter_has_its_status(
     learner: Any, staff: Any, url: str, name: str, value: Any, status: int
 ) -> None:
-    ask(staff, url, {name: value}, status=status)
+    ask(staff, url, ({"username": "ada"} if url == EXPLAIN else {}) | {name: value}, status=status)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +137,7 @@ def test_what_only_python_takes_for_an_integer_is_refused(
     ask(staff, url, {name: text}, status=400)
 
 
-@pytest.mark.parametrize("url", [LIST, DETAIL, STATS])
+@pytest.mark.parametrize("url", [LIST, DETAIL, STATS, EXPLAIN])
 def test_more_parameters_than_django_reads_are_refused_in_json(learner: Any, staff: Any, url: str) -> None:
     ask(staff, f"{url}?{'page=1&' * 1_500}", status=400)
 
@@ -141,7 +160,7 @@ def test_there_is_no_other_format(learner: Any, format_: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "NONSENSE"])
-@pytest.mark.parametrize("url", [LIST, DETAIL, STATS])
+@pytest.mark.parametrize("url", [LIST, DETAIL, STATS, EXPLAIN, BULK, REFRESH])
 def test_other_methods_are_not_allowed(client: Client, staff: Any, url: str, method: str) -> None:
     client.force_login(staff)
 
@@ -271,6 +290,60 @@ def test_a_bad_value_of_a_field_has_its_status(learner: Any, staff: Any, name: s
     ask(staff, DETAIL, body={name: JSON_VALUES[kind]}, status=FIELDS[name][kind])
 
 
+LIST_OF_NAMES = _statuses(400, null=200, list=200, empty=200, strings=200, digits=200, unicode=200, long=200)
+BULK_FIELDS = {
+    "users": LIST_OF_NAMES,
+    "user_ids": FIELDS["user_ids"],
+    "course_keys": _statuses(400),
+    "include_optional": FIELDS["include_optional"],
+}
+REFRESH_FIELDS = {
+    # Names nobody: the whole course.
+    "username": TEXT_FIELD | {"null": 202, "empty": 202},
+    "requested_fields": FIELDS["requested_fields"],
+    "include_optional": FIELDS["include_optional"],
+}
+
+
+@pytest.mark.parametrize("name", BULK_FIELDS)
+@pytest.mark.parametrize("kind", JSON_VALUES)
+def test_a_bad_value_of_a_field_of_bulk_has_its_status(learner: Any, staff: Any, name: str, kind: str) -> None:
+    good = {"users": ["me"], "user_ids": [learner.pk], "course_keys": [str(COURSE_KEY)]}
+    ask(staff, BULK, body=good | {name: JSON_VALUES[kind]}, status=BULK_FIELDS[name][kind])
+
+
+@pytest.mark.parametrize("name", REFRESH_FIELDS)
+@pytest.mark.parametrize("kind", JSON_VALUES)
+def test_a_bad_value_of_a_field_of_refresh_has_its_status(
+    client: Client, learner: Any, staff: Any, name: str, kind: str
+) -> None:
+    client.force_login(staff)
+    body = json.dumps({"username": "ada"} | {name: JSON_VALUES[kind]})
+    before = stored_rows()
+
+    checked(client.post(REFRESH, body, content_type="application/json"), REFRESH_FIELDS[name][kind])
+    assert (stored_rows() == before) == (REFRESH_FIELDS[name][kind] >= 400)
+
+
+#: Where a learner's body is read, but names nobody or no course; refresh has no user_ids to be wrong.
+BODIES_OF_LEARNERS = {
+    BULK: {kind: 400 if status == 200 else status for kind, (_, status) in BODIES.items()},
+    REFRESH: {kind: 403 if status == 200 else status for kind, (_, status) in BODIES.items()}
+    | {"large exponent": 403, "a field twice": 200},
+}
+
+
+@pytest.mark.parametrize("url", BODIES_OF_LEARNERS)
+@pytest.mark.parametrize("kind", BODIES)
+def test_a_bad_body_changes_nothing(client: Client, learner: Any, url: str, kind: str) -> None:
+    client.force_login(learner)
+    before = stored_rows()
+    status = BODIES_OF_LEARNERS[url][kind]
+
+    checked(client.post(url, BODIES[kind][0], content_type="application/json"), status)
+    assert (stored_rows() == before) == (status >= 400)
+
+
 # --- keys in the path -----------------------------------------------------------------------------------------------
 
 BAD_KEYS = {
@@ -308,7 +381,7 @@ UNKNOWN_KEYS = {
 
 
 @pytest.mark.parametrize("text", BAD_KEYS.values(), ids=BAD_KEYS)
-@pytest.mark.parametrize("endpoint", ["course", "stats"])
+@pytest.mark.parametrize("endpoint", ["course", "stats", "explain"])
 def test_what_is_no_course_key_is_not_found(learner: Any, staff: Any, endpoint: str, text: str) -> None:
     for user in (staff, learner):
         for end in ("", "/"):
@@ -317,7 +390,8 @@ def test_what_is_no_course_key_is_not_found(learner: Any, staff: Any, endpoint: 
 
 @pytest.mark.parametrize("text", BAD_KEYS.values(), ids=BAD_KEYS)
 def test_what_is_no_course_key_is_not_found_by_post(learner: Any, text: str) -> None:
-    ask(learner, f"{ROOT}course/{quote(text)}/", body={"username": "me"}, status=404)
+    for endpoint in ("course", "refresh"):
+        ask(learner, f"{ROOT}{endpoint}/{quote(text)}/", body={"username": "me"}, status=404)
 
 
 @pytest.mark.parametrize("text", UNKNOWN_KEYS.values(), ids=UNKNOWN_KEYS)
@@ -327,11 +401,14 @@ def test_a_course_that_nobody_knows_is_empty(learner: Any, staff: Any, text: str
     (result,) = ask(staff, f"{ROOT}stats/{quote(text)}/")["results"]
     assert result == {"course_key": text, "mean_completion": {"earned": 0.0, "possible": 0.0, "percent": 0.0}}
     ask(learner, f"{ROOT}course/{quote(text)}/", {"username": "me"}, status=404)
+    ask(learner, f"{ROOT}explain/{quote(text)}/", {"username": "me"}, status=404)
+    ask(learner, f"{ROOT}refresh/{quote(text)}/", body={"username": "me"}, status=404)
+    ask(staff, f"{ROOT}refresh/{quote(text)}/", body={}, status=404)
     ask(learner, f"{ROOT}stats/{quote(text)}/", status=403)
 
 
 @pytest.mark.parametrize("end", ["%FF%FE", "%C3", "%ED%A0%80", "%"])
-@pytest.mark.parametrize("endpoint", ["course", "stats"])
+@pytest.mark.parametrize("endpoint", ["course", "stats", "explain"])
 def test_a_path_that_is_not_utf_8_is_not_found(client: Client, staff: Any, endpoint: str, end: str) -> None:
     client.force_login(staff)
 
@@ -390,12 +467,39 @@ def test_any_json_in_any_field_is_answered(clients: list[Client], name: str) -> 
     run()
 
 
+@pytest.mark.parametrize("name", ["users", "user_ids", "course_keys", "include_optional"])
+def test_any_json_in_any_field_of_bulk_is_answered(clients: list[Client], name: str) -> None:
+    @settings(max_examples=40)
+    @given(ANY_JSON)
+    def run(value: Any) -> None:
+        for client in clients:
+            body = json.dumps({"users": ["me"], "course_keys": [str(COURSE_KEY)]} | {name: value})
+            _survives(client.post(BULK, body, content_type="application/json"))
+
+    run()
+
+
+@pytest.mark.parametrize("name", ["username", "requested_fields", "include_optional"])
+def test_any_json_in_any_field_of_refresh_is_answered(clients: list[Client], name: str, settings: Any) -> None:
+    settings.COMPLETION_AGGREGATOR_REFRESH_RATE = None
+
+    @hypothesis_settings(max_examples=40)
+    @given(ANY_JSON)
+    def run(value: Any) -> None:
+        for client in clients:
+            body = json.dumps({"username": "ada"} | {name: value})
+            _survives(client.post(REFRESH, body, content_type="application/json"))
+
+    run()
+
+
 def test_any_json_is_answered(clients: list[Client]) -> None:
     @settings(max_examples=40)
     @given(ANY_JSON)
     def run(value: Any) -> None:
         for client in clients:
-            _survives(client.post(DETAIL, json.dumps(value), content_type="application/json"))
+            for url in (DETAIL, BULK, REFRESH):
+                _survives(client.post(url, json.dumps(value), content_type="application/json"))
 
     run()
 
@@ -405,12 +509,13 @@ def test_any_bytes_are_answered(clients: list[Client]) -> None:
     @given(st.binary())
     def run(value: bytes) -> None:
         for client in clients:
-            _survives(client.post(DETAIL, value, content_type="application/json"))
+            for url in (DETAIL, BULK, REFRESH):
+                _survives(client.post(url, value, content_type="application/json"))
 
     run()
 
 
-@pytest.mark.parametrize("endpoint", ["course", "stats"])
+@pytest.mark.parametrize("endpoint", ["course", "stats", "explain"])
 def test_any_key_in_the_path_is_answered(clients: list[Client], endpoint: str) -> None:
     @settings(max_examples=60)
     @given(st.text(min_size=1) | st.builds(str.__add__, st.sampled_from(PREFIXES), TEXTS))

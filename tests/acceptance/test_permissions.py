@@ -8,8 +8,16 @@ import pytest
 from django.test import Client
 
 from sample_lms.models import Course, Enrollment
-from tests.acceptance.helpers import DETAIL, LIST, OTHER_KEY, STATS, ask, stored_rows
-from tests.factories import CohortFactory, EnrollmentFactory, RoleFactory, UserFactory, publish_course, small_course
+from tests.acceptance.helpers import BULK, DETAIL, EXPLAIN, LIST, OTHER_KEY, REFRESH, STATS, ask, checked, stored_rows
+from tests.factories import (
+    COURSE_KEY,
+    CohortFactory,
+    EnrollmentFactory,
+    RoleFactory,
+    UserFactory,
+    publish_course,
+    small_course,
+)
 
 #: What is asked, in the order of the columns: about nobody in particular, by the own name, by "me", about another
 #: user, about a user who does not exist.
@@ -51,6 +59,25 @@ ABOUT_COURSES = {
     "org staff": (200, 200),
     "org staff elsewhere": (403, 403),
     "global staff": (200, 200),
+}
+
+#: What staff who name nobody are answered, where it is not what the detail answers; all else is as there.
+WITHOUT_A_NAME = {"explain": 400, "refresh": 202}
+
+#: Statuses of bulk: about oneself, ada, a user who does not exist, nobody in particular, ada and oneself; each in one
+#: course; ada in two courses of which the second is another one of the same organisation.
+BULKS = ("me", "ada", "nobody", None, "both", "ada twice")
+ABOUT_MANY = {
+    "anonymous": (401, 401, 401, 401, 401, 401),
+    "outsider": (200, 403, 403, 403, 403, 403),
+    "learner": (200, 403, 403, 403, 403, 403),
+    "former learner": (200, 403, 403, 403, 403, 403),
+    "beta tester": (200, 403, 403, 403, 403, 403),
+    "course staff": (200, 200, 200, 400, 200, 403),
+    "course staff elsewhere": (200, 403, 403, 403, 403, 403),
+    "org staff": (200, 200, 200, 400, 200, 200),
+    "org staff elsewhere": (200, 403, 403, 403, 403, 403),
+    "global staff": (200, 200, 200, 400, 200, 200),
 }
 
 PEOPLE = tuple(ABOUT_COURSES)
@@ -97,6 +124,48 @@ def test_who_may_ask_about_whom(people: dict[str, Any], who: str, endpoint: str,
             ask(people[who], url, body=asked, status=status)
 
 
+@pytest.mark.parametrize("endpoint", ["explain", "refresh"])
+@pytest.mark.parametrize("who", PEOPLE)
+def test_who_may_have_whom_explained_and_refreshed(people: dict[str, Any], who: str, endpoint: str) -> None:
+    for username, status in zip(USERNAMES, ABOUT_LEARNERS[who, "detail"], strict=True):
+        asked = question(people[who], username)
+        expected = WITHOUT_A_NAME[endpoint] if username is None and status == 200 else status
+        if endpoint == "explain":
+            ask(people[who], EXPLAIN, asked, status=expected)
+            continue
+        client = Client()
+        if people[who]:
+            client.force_login(people[who])
+        before = stored_rows()
+        checked(client.post(REFRESH, asked, content_type="application/json"), expected)
+        assert (stored_rows() == before) == (expected >= 400)
+
+
+def many(user: Any, what: str | None) -> dict[str, Any]:
+    own = user.username if user else "ada"
+    users = {None: [], "both": ["ada", own], "ada twice": ["ada"]}.get(what, [what])
+    keys = [COURSE_KEY, OTHER_KEY] if what == "ada twice" else [COURSE_KEY]
+    return {"users": users, "course_keys": list(map(str, keys))}
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_who_may_ask_about_many(people: dict[str, Any], who: str) -> None:
+    EnrollmentFactory(course_id=OTHER_KEY)
+    for what, status in zip(BULKS, ABOUT_MANY[who], strict=True):
+        ask(people[who], BULK, body=many(people[who], what), status=status)
+
+
+def test_course_staff_are_asked_for_all_of_their_courses(people: dict[str, Any]) -> None:
+    EnrollmentFactory(course_id=OTHER_KEY)
+    user = people["course staff"]
+    body = many(user, "ada twice")
+    refusal = ask(user, BULK, body=body, status=403)
+    assert "ada" not in refusal["detail"]
+    RoleFactory(user=user, course_id=OTHER_KEY)
+
+    ask(user, BULK, body=body)
+
+
 @pytest.mark.parametrize("who", PEOPLE)
 def test_who_may_see_the_mean_of_a_course(people: dict[str, Any], who: str) -> None:
     Course.objects.update(cohorted=True)
@@ -130,11 +199,24 @@ def test_nobody_learns_which_cohorts_there_are(people: dict[str, Any], who: str,
 @pytest.mark.parametrize("username", ["nobody", "boss", "ADA", "a\0b", "x" * 5_000, "Ünïcödé 🦉", "\u00a0"])
 def test_nobody_learns_whether_a_username_exists(people: dict[str, Any], who: str, username: str) -> None:
     user = people[who]
-    for url in (LIST, DETAIL):
+    for url in (LIST, DETAIL, EXPLAIN):
         expected = ask(user, url, {"username": "ada"}, status=403)
         assert ask(user, url, {"username": username}, status=403) == expected
     expected = ask(user, DETAIL, body={"username": "ada"}, status=403)
     assert ask(user, DETAIL, body={"username": username}, status=403) == expected
+
+
+@pytest.mark.parametrize("who", NO_STAFF)
+def test_nobody_learns_from_bulk_who_there_is(people: dict[str, Any], who: str, learner: Any) -> None:
+    keys = [str(COURSE_KEY)]
+    expected = ask(people[who], BULK, body={"users": ["ada"], "course_keys": keys}, status=403)
+    for named in (
+        {"users": ["nobody"]},
+        {"users": ["boss"]},
+        {"user_ids": [learner.pk + 1_000]},
+        {"users": ["me", "x"]},
+    ):
+        assert ask(people[who], BULK, body={**named, "course_keys": keys}, status=403) == expected
 
 
 @pytest.mark.parametrize("who", NO_STAFF)
@@ -144,7 +226,7 @@ def test_nobody_learns_by_user_id_who_is_enrolled(people: dict[str, Any], who: s
         ask(people[who], DETAIL, body={"user_ids": ids}, status=403)
 
 
-@pytest.mark.parametrize("url", [LIST, DETAIL, STATS, f"{LIST}nonsense/"])
+@pytest.mark.parametrize("url", [LIST, DETAIL, STATS, EXPLAIN, BULK, REFRESH, f"{LIST}nonsense/"])
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
 def test_whoever_is_not_authenticated_is_told_how_to(course: Any, client: Client, url: str, method: str) -> None:
     for headers in ({}, {"Authorization": "Basic bm9ib2R5Ondyb25n"}, {"Authorization": "Basic !"}):

@@ -24,12 +24,13 @@ from completion_aggregator.selectors import structure
 from completion_aggregator.services import aggregate, aggregate_stale
 from sample_lms.lms import _load_content
 from sample_lms.models import CohortMembership, Course, CourseAccessRole, Enrollment
-from tests.acceptance.helpers import DETAIL, EVERYTHING, LIST, STATS, with_password
+from tests.acceptance.helpers import BULK, DETAIL, EVERYTHING, EXPLAIN, LIST, REFRESH, STATS, with_password
 from tests.factories import (
     COURSE_KEY,
     CohortFactory,
     EnrollmentFactory,
     UserFactory,
+    block,
     complete,
     key,
     publish_course,
@@ -41,6 +42,8 @@ FRESH_BUDGET = 6
 STALE_BUDGET = 10
 EVERYBODY_BUDGET = 8
 STATS_BUDGET = 5
+EXPLAIN_BUDGET = 13
+BULK_BUDGET = 7
 
 
 def become_cold() -> None:
@@ -323,3 +326,94 @@ def test_stats_cost_the_other_askers_no_more(client: Client, filters: dict[str, 
     allowed = [learner.pk] if who == "learner" else []
     loading = [sql for sql in queries if "sample_lms_enrollment" in sql and "SUM(" not in sql]
     assert len(loading) == len(allowed), "the learner's own enrollment is looked up, nothing else"
+
+
+# --- explain --------------------------------------------------------------------------------------------------------
+
+
+def explaining(client: Client) -> list[str]:
+    with CaptureQueriesContext(connection) as captured:
+        response = client.get(EXPLAIN, {"username": "me"})
+    assert response.status_code == 200, response.content
+    return [each["sql"] for each in captured.captured_queries]
+
+
+def test_explaining_costs_the_same_however_large_the_course_and_however_much_was_done(
+    client: Client, learner: Any
+) -> None:
+    with_password(client, learner)
+    aggregate_stale()
+    explaining(client)
+    one = explaining(client)
+    assert len(one) <= EXPLAIN_BUDGET, report("over the budget", one)
+    names = [f"html/many{number}" for number in range(300)]
+    publish_course([block("course/course", "vertical/v1"), block("vertical/v1", *names), *map(block, names)])
+    complete(learner, *names[:150])
+    enroll_many(100, "u")
+    aggregate_stale()
+    explaining(client)
+    many = explaining(client)
+
+    assert len(one) == len(many), report("not the same", one, many)
+    complete(learner, names[-1])
+    # Why an aggregation has failed, if it has.
+    assert len(explaining(client)) == len(one) + 1
+
+
+# --- bulk -----------------------------------------------------------------------------------------------------------
+
+
+def asking(client: Client, users: list[int], keys: list[CourseKey]) -> tuple[list[str], list[Any]]:
+    with CaptureQueriesContext(connection) as captured:
+        body = {"user_ids": users, "course_keys": list(map(str, keys))}
+        response = client.post(BULK, body, content_type="application/json")
+    assert response.status_code == 200, response.content[:500]
+    # Without the thousand ids.
+    return [each["sql"][:300] for each in captured.captured_queries], response.json()["results"]
+
+
+def test_a_thousand_learners_in_a_hundred_courses_cost_what_one_in_one_costs(
+    client: Client, learner: Any, staff: Any
+) -> None:
+    keys = [COURSE_KEY, *(CourseKey.from_string(f"course-v1:Org+Many+{number:03}") for number in range(99))]
+    for key_ in keys[1:]:
+        publish_course([block("course/course", course_key=key_)], key_)
+    ids = [learner.pk, *enroll_many(999, "u")]
+    rows = (Enrollment(user_id=pk, course_id=key_) for pk in ids for key_ in keys[1:])
+    Enrollment.objects.bulk_create(rows, batch_size=5_000)
+    aggregate(COURSE_KEY, ids)
+    with_password(client, staff)
+
+    one, (result,) = asking(client, ids[:1], keys[:1])
+    many, results = asking(client, ids, keys)
+
+    assert result["completion"] == {"earned": 0.0, "possible": 6.0, "percent": 0.0}
+    assert len(results) == 100_000
+    assert len(one) == len(many), report("not the same", one, many)
+    assert len(many) <= BULK_BUDGET, report("over the budget", many)
+
+
+# --- refresh --------------------------------------------------------------------------------------------------------
+
+
+def test_refreshing_costs_the_same_however_many_there_are_and_however_much_was_done(
+    client: Client, learner: Any
+) -> None:
+    with_password(client, learner)
+
+    def refreshing() -> list[str]:
+        with CaptureQueriesContext(connection) as captured:
+            response = client.post(REFRESH, {"username": "me"}, content_type="application/json")
+        assert response.status_code == 200, response.content
+        return [each["sql"] for each in captured.captured_queries]
+
+    aggregate_stale()
+    # Little enough that no threshold is reached.
+    complete(learner, "html/h1", value=0.1)
+    refreshing()
+    complete(learner, "html/h2", value=0.1)
+    one = refreshing()
+    enroll_many(100, "u")
+    complete(learner, "html/h3", "html/h4", "problem/p1", "video/m1", value=0.1)
+
+    assert len(refreshing()) == len(one)

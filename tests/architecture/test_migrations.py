@@ -22,7 +22,8 @@ from tests.killing import Killed, dying
 APP = "completion_aggregator"
 REPLACED = "0001_squashed_0007_aggregator_optional_completion"
 OURS = {
-    *("aggregatedchunk", "blockaggregate", "course", "courseaggregate", "courseblock", "reachedthreshold", "takeover"),
+    *("aggregatedchunk", "blockaggregate", "course", "courseaggregate", "courseblock", "coursesnapshot"),
+    *("learnersnapshot", "reachedthreshold", "takeover"),
 }
 OLD = {"aggregator", "stalecompletion", "cachegroupinvalidation"}
 #: The columns, and the indexes with a name, of the table of 4.5.0 that workers write, as MariaDB shows them.

@@ -26,6 +26,7 @@ from completion_aggregator.services import (
     mark_course,
     mark_never_aggregated,
     retry_failed,
+    take_snapshots,
 )
 from completion_aggregator.services.takeover import take_over_batch
 from tests.factories import COURSE_KEY, EnrollmentFactory, UserFactory, block, complete, key, publish_course
@@ -54,6 +55,7 @@ def everything() -> None:
     aggregate_stale()
     retry_failed()
     mark_never_aggregated(COURSE_KEY)
+    take_snapshots(timezone.now())
     clean_up()
     call_command("aggregator_status", verbosity=0)
     Takeover.objects.create()
@@ -62,7 +64,8 @@ def everything() -> None:
     client = APIClient()
     client.force_login(UserFactory(is_staff=True))
     fields = "requested_fields=chapter,vertical,mean"
-    for path in (f"course/{COURSE_KEY}/?{fields}", f"stats/{COURSE_KEY}/?exclude_roles=staff", f"course/?{fields}"):
+    paths = (f"course/{COURSE_KEY}/?{fields}", f"stats/{COURSE_KEY}/?exclude_roles=staff", f"course/?{fields}")
+    for path in (*paths, f"summary/{COURSE_KEY}/"):
         assert client.get(f"/api/completion/v1/{path}").status_code == 200
 
 

@@ -25,7 +25,7 @@ class Operation(NamedTuple):
     @property
     def parameters(self) -> set[str]:
         """The names of all that can be given: in the query, the path and the body."""
-        names = {each["name"] for each in self.told["parameters"]}
+        names = {each["name"] for each in self.told.get("parameters", [])}
         content = self.told.get("requestBody", {"content": {}})["content"]
         for each in content.values():
             names |= resolve(each["schema"])["properties"].keys()

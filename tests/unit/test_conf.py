@@ -30,6 +30,11 @@ def test_every_setting_has_the_name_of_the_replaced_plugin_or_its_prefix() -> No
         "COMPLETION_AGGREGATOR_RETRY_DELAY",
         "COMPLETION_AGGREGATOR_TRACKING_EVENT_TYPES",
         "COMPLETION_AGGREGATOR_THRESHOLDS",
+        "COMPLETION_AGGREGATOR_SNAPSHOT_INTERVAL",
+        "COMPLETION_AGGREGATOR_SNAPSHOT_DAYS",
+        "COMPLETION_AGGREGATOR_AT_RISK_DAYS",
+        "COMPLETION_AGGREGATOR_AT_RISK_PERCENT",
+        "COMPLETION_AGGREGATOR_REFRESH_RATE",
     ]
 
 
@@ -95,6 +100,16 @@ def test_the_lms_is_open_edx_unless_another_is_named() -> None:
         ("THRESHOLDS", ["0.5"], False),
         ("THRESHOLDS", 0.5, False),
         ("THRESHOLDS", None, False),
+        ("REFRESH_RATE", None, True),
+        ("REFRESH_RATE", "1/second", True),
+        ("REFRESH_RATE", "30/minute", True),
+        ("REFRESH_RATE", "30/hour", True),
+        ("REFRESH_RATE", "30/day", True),
+        ("REFRESH_RATE", "0/minute", False),
+        ("REFRESH_RATE", "10/week", False),
+        ("REFRESH_RATE", "10", False),
+        ("REFRESH_RATE", "often", False),
+        ("REFRESH_RATE", 10, False),
     ],
 )
 def test_what_is_valid(name: str, value: Any, is_valid: bool) -> None:

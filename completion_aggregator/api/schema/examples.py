@@ -174,6 +174,132 @@ MEAN_OF_A_COHORT = Example(
     },
 )
 
+CLASS = Example(
+    "A class",
+    f"GET {V1}/summary/{COURSE}/",
+    {
+        "course_key": COURSE,
+        "display_name": "Reading the Night Sky",
+        "enrolled": 300,
+        "not_started": 37,
+        "in_progress": 263,
+        "completed": 0,
+        "never_aggregated": 0,
+        "mean": 0.348111559139785,
+        "median": 0.2157258064516129,
+        "histogram": [37, 70, 37, 38, 18, 10, 12, 10, 4, 6, 58],
+        "sections": [
+            {
+                "block_key": _block("chapter+block@before_you_go_out"),
+                "display_name": "Before You Go Out",
+                "started": 263,
+                "finished": 6,
+                "learners": 300,
+            },
+            {
+                "block_key": _block("chapter+block@finding_your_way"),
+                "display_name": "Finding Your Way",
+                "started": 173,
+                "finished": 2,
+                "learners": 300,
+            },
+            {
+                "block_key": _block("chapter+block@the_moon"),
+                "display_name": "The Moon",
+                "started": 113,
+                "finished": 1,
+                "learners": 300,
+            },
+            {
+                "block_key": _block("chapter+block@planets_and_wanderers"),
+                "display_name": "Planets and Other Wanderers",
+                "started": 88,
+                "finished": 3,
+                "learners": 300,
+            },
+            {
+                "block_key": _block("chapter+block@the_stars"),
+                "display_name": "The Stars",
+                "started": 74,
+                "finished": 1,
+                "learners": 300,
+            },
+            {
+                "block_key": _block("chapter+block@dark_skies_and_log_books"),
+                "display_name": "Dark Skies and Log Books",
+                "started": 64,
+                "finished": 8,
+                "learners": 300,
+            },
+        ],
+        "cohorts": [
+            {"cohort_id": 1, "name": "Northern hemisphere", "enrolled": 146, "mean": 0.3201226248342908},
+            {"cohort_id": 2, "name": "Southern hemisphere", "enrolled": 154, "mean": 0.37464652283200667},
+            {"cohort_id": None, "name": "", "enrolled": 0, "mean": 0.0},
+        ],
+        "stale": 0,
+        "at_risk": 37,
+        "computed_at": "2026-11-24T18:56:08.995635Z",
+    },
+)
+EXPLANATION = Example(
+    "A text that I have half read",
+    f"GET {V1}/explain/{COURSE}/?username=me&root_block={_block('html+block@poles_and_equator').replace('+', '%2B')}",
+    {
+        "course_key": COURSE,
+        "username": "learner",
+        "completion": _done(0.5, 1.0, 0.5),
+        "optional_completion": _done(0.0, 0.0, 1.0),
+        "formula": "0.5 of 1 = 50 %. Each block that counts adds its completion, from 0 to 1, to what is earned, "
+        "and 1 to what is possible.",
+        "parts": [],
+        "stored": {"computed_at": "2026-11-24T18:55:48.243326Z", "completion": None, "optional_completion": None},
+        "is_stale": False,
+        "markers": {"open": 0, "oldest": None},
+        "uncounted_completions": [],
+        "root": {
+            "block_key": _block("html+block@poles_and_equator"),
+            "block_type": "html",
+            "display_name": "Poles and equator of the sky",
+            "counted": True,
+            "reason": "counted",
+            "release_date": None,
+            "repeated": False,
+            "value": 0.5,
+            "modified": "2026-11-16T03:03:22.475281Z",
+            "completion": None,
+            "optional_completion": None,
+            "children": [],
+        },
+    },
+    account="learner",
+)
+BULK = Example(
+    "Two learners in one course",
+    f"POST {V1}/bulk/",
+    {
+        "results": [
+            {
+                "user_id": 233,
+                "username": "learner",
+                "course_key": COURSE,
+                "completion": LEARNER,
+                "is_stale": False,
+            }
+        ],
+        "unknown_users": ["nobody"],
+        "unknown_user_ids": [],
+    },
+    body={"users": ["learner", "nobody"], "course_keys": [COURSE]},
+)
+REFRESH = Example(
+    "My own course",
+    f"POST {V1}/refresh/{COURSE}/",
+    {"course_key": COURSE, "completion": LEARNER, "computed_at": "2026-11-24T18:54:38.077380Z"},
+    account="learner",
+    body={"username": "me"},
+)
+
 #: By status.
 ERRORS = {
     400: Example(

@@ -21,6 +21,8 @@ _ERRORS = {
     406: "Another format than JSON was asked for.",
     413: f"The body has more than {MAX_BODY:,} bytes.",
     415: "The body is not application/json.",
+    429: "Asked too often.",
+    503: "The completion cannot be computed at the moment.",
 }
 
 
@@ -100,6 +102,40 @@ get_course_stats = _operation(
     "The mean of one course",
     [p.COURSE_KEY, p.COHORTS, p.EXCLUDE_ROLES, p.STATS_FIELDS],
     {200: _answer(shapes.CourseStatsAnswer, "Zeros for a course that nobody knows.", examples.MEAN_OF_A_COHORT)},
+)
+get_course_summary = _operation(
+    "getCourseSummary",
+    "How far a class has come",
+    [p.COURSE_KEY],
+    {200: _answer(shapes.CourseSummary, "Zeros for a course that nobody knows.", examples.CLASS)},
+)
+explain_completion = _operation(
+    "explainCompletion",
+    "Why is the percent what it is?",
+    [p.COURSE_KEY, p.USERNAME, p.ROOT_BLOCK],
+    {200: _answer(shapes.Explanation, "Of the course, or of the root block.", examples.EXPLANATION)},
+    errors=(*READING, 503),
+)
+query_completions_in_bulk = _operation(
+    "queryCompletionsInBulk",
+    "Many learners in many courses",
+    [],
+    {200: _answer(shapes.BulkAnswer, "What is stored, as it is.", examples.BULK)},
+    errors=(400, 401, 403, 406, 413, 415),
+    request=shapes.BulkQuestion,
+    examples=[examples.BULK.as_request()],
+)
+refresh_completion = _operation(
+    "refreshCompletion",
+    "Recompute now",
+    [p.COURSE_KEY, p.RETRY_AFTER],
+    {
+        200: _answer(shapes.RefreshedCompletion, "Computed and saved.", examples.REFRESH),
+        202: _answer(shapes.Queued, "Marked: a worker will come to it."),
+    },
+    errors=(*WITH_BODY, 429, 503),
+    request=shapes.RefreshQuestion,
+    examples=[examples.REFRESH.as_request()],
 )
 
 list_course_completions_v0 = _operation(

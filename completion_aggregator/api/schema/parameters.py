@@ -117,7 +117,7 @@ FILTERS = (
     _in_query(
         "ordering",
         {"type": "string", "enum": list(ORDERINGS)},
-        "How the learners are sorted, by `user_id` unless it is said; with `-` the other way round. Equals come by user id.",
+        "How the learners are sorted, by default by `user_id`; with `-` the other way round. Equals come by user id.",
     ),
 )
 EXPORT_TYPE = OpenApiParameter(
@@ -128,4 +128,7 @@ EXPORT_TYPE = OpenApiParameter(
 )
 CHALLENGE = OpenApiParameter(
     "WWW-Authenticate", str, OpenApiParameter.HEADER, response=[401], description="How to authenticate."
+)
+RETRY_AFTER = OpenApiParameter(
+    "Retry-After", int, OpenApiParameter.HEADER, response=[429], description="When to ask again. Unit: seconds."
 )

@@ -7,10 +7,11 @@ from typing import Any
 from rest_framework import serializers
 
 from completion_aggregator.api.filters import MAX_DAYS, MAX_SEARCH
-from completion_aggregator.api.parameters import MAX_IDS
+from completion_aggregator.api.parameters import MAX_COURSES, MAX_IDS, MAX_USERS
 from completion_aggregator.conf import conf
 from completion_aggregator.selectors import ORDERINGS, Progress
-from completion_aggregator.serializers import EXTRA_FIELDS
+from completion_aggregator.selectors.explain import Reason
+from completion_aggregator.serializers import EXTRA_FIELDS, CourseSummarySerializer
 
 BLOCK_TYPES = sorted(conf.BLOCK_TYPES)
 FIELDS = [*BLOCK_TYPES, *sorted(EXTRA_FIELDS)]
@@ -128,6 +129,119 @@ class CourseStatsAnswer(serializers.Serializer[Any]):
     migration = Migration(required=False, help_text="as long as rows are left to copy")
 
 
+class CourseSummary(CourseSummarySerializer):
+    """How far a class has come; the histogram has 0 %, ten steps above it, the last one up to below 100 %."""
+
+    migration = Migration(required=False, help_text="as long as rows are left to copy")
+
+
+class ExplainedPart(serializers.Serializer[Any]):
+    """A child of the explained block that counts."""
+
+    block_key = serializers.CharField()
+    display_name = serializers.CharField()
+    share = serializers.FloatField(min_value=0, max_value=1, help_text="of the whole, by possible blocks")
+    completion = Completion()
+    optional_completion = Completion()
+
+
+class ExplainedStored(serializers.Serializer[Any]):
+    """What the last aggregation has saved."""
+
+    computed_at = serializers.DateTimeField()
+    completion = Completion(allow_null=True, help_text="null: nothing is stored about such blocks")
+    optional_completion = Completion(allow_null=True, help_text="null: nothing is stored about such blocks")
+
+
+class ExplainedMarkers(serializers.Serializer[Any]):
+    """What waits for an aggregation of the learner."""
+
+    open = serializers.IntegerField(min_value=0)
+    oldest = serializers.DateTimeField(allow_null=True)
+    last_error = serializers.CharField(required=False, help_text="for staff: why it has failed, or empty")
+
+
+class UncountedCompletion(serializers.Serializer[Any]):
+    """A completion of a block that is not in the course."""
+
+    block_key = serializers.CharField()
+    value = serializers.FloatField(min_value=0, max_value=1)
+    modified = serializers.DateTimeField()
+
+
+class ExplainedBlock(serializers.Serializer[Any]):
+    """A block in one place of the course: whether it counts there, and why."""
+
+    block_key = serializers.CharField()
+    block_type = serializers.CharField()
+    display_name = serializers.CharField(
+        allow_null=True, help_text="null: for learners, of a block that they do not see"
+    )
+    counted = serializers.BooleanField(help_text="whether it is part of the required sum in this place")
+    reason = serializers.ChoiceField(list(Reason))
+    release_date = serializers.DateTimeField(allow_null=True)
+    repeated = serializers.BooleanField(help_text="it was told before, under another parent")
+    value = serializers.FloatField(
+        min_value=0, max_value=1, allow_null=True, help_text="the learner's own completion of the block; null: none"
+    )
+    modified = serializers.DateTimeField(allow_null=True, help_text="of the value")
+    completion = Completion(allow_null=True, help_text="of an aggregator that the learner sees")
+    optional_completion = Completion(allow_null=True, help_text="of an aggregator that the learner sees")
+
+    def get_fields(self) -> dict[str, Any]:
+        return {**super().get_fields(), "children": ExplainedBlock(many=True)}
+
+
+class Explanation(serializers.Serializer[Any]):
+    """Why one learner has come as far as that."""
+
+    course_key = serializers.CharField()
+    username = serializers.CharField()
+    completion = Completion()
+    optional_completion = Completion()
+    formula = serializers.CharField(help_text="the percent in words and numbers, in the language of the request")
+    parts = ExplainedPart(many=True)
+    stored = ExplainedStored(allow_null=True, help_text="null: there was no aggregation")
+    is_stale = serializers.BooleanField(help_text="whether what is stored may be out of date")
+    markers = ExplainedMarkers()
+    uncounted_completions = UncountedCompletion(many=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        return {**super().get_fields(), "root": ExplainedBlock()}
+
+
+class PairCompletion(serializers.Serializer[Any]):
+    """One learner's stored completion of one course."""
+
+    user_id = serializers.IntegerField()
+    username = serializers.CharField()
+    course_key = serializers.CharField()
+    completion = Completion()
+    optional_completion = Completion(required=False, help_text="with include_optional")
+    is_stale = serializers.BooleanField(help_text="what is stored may be out of date")
+
+
+class BulkAnswer(serializers.Serializer[Any]):
+    """Pairs with an active enrollment, ordered by user id, then as the courses were named."""
+
+    results = PairCompletion(many=True)
+    unknown_users = serializers.ListField(child=serializers.CharField())
+    unknown_user_ids = serializers.ListField(child=serializers.IntegerField())
+    migration = Migration(required=False, help_text="as long as rows are left to copy")
+
+
+class RefreshedCompletion(CourseCompletion):
+    """One learner's completion of one course, as it was computed and saved just now."""
+
+    computed_at = serializers.DateTimeField(allow_null=True)
+
+
+class Queued(serializers.Serializer[Any]):
+    """A worker will come to them."""
+
+    queued = serializers.IntegerField(min_value=0, help_text="number of learners")
+
+
 class Error(serializers.Serializer[Any]):
     """What is wrong, in a sentence."""
 
@@ -187,3 +301,30 @@ class CourseQuestion(serializers.Serializer[Any]):
     roles = serializers.ListField(child=serializers.CharField(), required=False, allow_null=True)
     exclude_roles = serializers.ListField(child=serializers.CharField(), required=False, allow_null=True)
     ordering = serializers.ChoiceField(ORDERINGS, required=False, allow_null=True)
+
+
+class BulkQuestion(serializers.Serializer[Any]):
+    """Which learners, in which courses; null is as if absent."""
+
+    users = serializers.ListField(
+        child=serializers.CharField(),
+        max_length=MAX_USERS,
+        required=False,
+        allow_null=True,
+        help_text="usernames; `me` stands for the requester",
+    )
+    user_ids = serializers.ListField(
+        child=serializers.IntegerField(), max_length=MAX_USERS, required=False, allow_null=True
+    )
+    course_keys = serializers.ListField(child=serializers.CharField(), min_length=1, max_length=MAX_COURSES)
+    include_optional = serializers.BooleanField(required=False, allow_null=True)
+
+
+class RefreshQuestion(serializers.Serializer[Any]):
+    """Whom to recompute; for staff who name nobody: everybody. Null is as if absent."""
+
+    username = serializers.CharField(required=False, allow_null=True)
+    requested_fields = serializers.ListField(
+        child=serializers.RegexField(f"^({'|'.join(FIELDS)})$"), required=False, allow_null=True
+    )
+    include_optional = serializers.BooleanField(required=False, allow_null=True)

@@ -1,4 +1,4 @@
-"""The three endpoints of version 1. None of them changes anything."""
+"""The endpoints of version 1 that openedx-completion-aggregator has, too. None of them changes anything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from completion_aggregator.api.common import CompletionView, RosterPagination, U
 from completion_aggregator.api.filters import read_cohorts, read_filter, read_ordering, read_roles
 from completion_aggregator.api.schema import operations
 from completion_aggregator.compat import get_lms
-from completion_aggregator.exceptions import InvalidKeyError, NotSupportedByLMSError, UnknownBlockError
+from completion_aggregator.exceptions import NotSupportedByLMSError, UnknownBlockError
 from completion_aggregator.selectors import (
     find_migration,
     get_course_completion,
@@ -28,7 +28,6 @@ from completion_aggregator.selectors.completions import iter_course_completions
 from completion_aggregator.selectors.roster import get_learners, get_roster_rows, select_learner_ids
 from completion_aggregator.selectors.structure import get_block_names
 from completion_aggregator.serializers import EXTRA_FIELDS, CourseCompletionStatsSerializer
-from completion_aggregator.utils import parse_block_key
 
 
 def add_migration(response: Response) -> Response:
@@ -79,7 +78,7 @@ class CompletionDetailView(CompletionView):
         user_ids = self.parameters.get_ids("user_ids", separators=",.")
         blocks = {
             "block_types": [name for name in requested_fields if name not in self.extra_fields],
-            "root_block": self._root_block(course_key),
+            "root_block": self.get_root_block(course_key),
             "with_dates": False,
         }
         user = self.get_requested_user(course_key)
@@ -88,13 +87,6 @@ class CompletionDetailView(CompletionView):
                 return self._answer_for_all(course_key, {*requested_fields, "username"}, blocks)
             return self._answer_for_one(course_key, user, user_ids, requested_fields, blocks)
         except UnknownBlockError:
-            raise NotFound(_("The course has no such block.")) from None
-
-    def _root_block(self, course_key: CourseKey) -> str | None:
-        text = self.parameters.get_text("root_block")
-        try:
-            return None if text is None else parse_block_key(text, course_key)
-        except InvalidKeyError:
             raise NotFound(_("The course has no such block.")) from None
 
     def _answer_for_one(

@@ -13,7 +13,7 @@ from django.utils import timezone
 from completion_aggregator.management import dispatch
 from completion_aggregator.management.progress import progress, require
 from completion_aggregator.management.stopping import Stop, stopping
-from completion_aggregator.services import count_stale, mark_due_changes, send_reached_thresholds
+from completion_aggregator.services import count_stale, mark_due_changes, send_reached_thresholds, take_snapshots
 
 
 class Command(BaseCommand):
@@ -68,6 +68,7 @@ class Command(BaseCommand):
         with progress(self.stdout, "Stale learners", total) as advance:
             done = dispatch.dispatch(options, advance, limit=limit, stop=stop)
         send_reached_thresholds()
+        take_snapshots(timezone.now())
         self.stdout.write(done)
         # Or a log would show it hours later.
         self.stdout.flush()

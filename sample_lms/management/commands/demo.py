@@ -8,11 +8,14 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
 import sample_lms
 from completion_aggregator.management.progress import progress, require
-from completion_aggregator.services import aggregate_stale, count_stale
+from completion_aggregator.models import CourseSnapshot
+from completion_aggregator.services import aggregate_stale, count_stale, take_snapshots
+from sample_lms.history import write_history
 from sample_lms.models import Course, Enrollment
 from sample_lms.simulation import simulate
 
@@ -20,6 +23,7 @@ COURSE = Path(sample_lms.__file__).parent / "courses" / "night_sky"
 COURSE_KEY = CourseKey.from_string("course-v1:Sample+SKY101+2026")
 LEARNERS = 300
 SEED = 1
+DAYS = 60
 
 
 class Command(BaseCommand):
@@ -37,6 +41,9 @@ class Command(BaseCommand):
         self._create_learners()
         with progress(self.stdout, "Aggregating", count_stale()) as advance:
             aggregate_stale(chunk_size=50, progress=advance)
+        if not CourseSnapshot.objects.exists():
+            write_history(COURSE_KEY, days=DAYS)
+        take_snapshots(timezone.now())
         self._create_accounts()
         self._describe(f"http://127.0.0.1:{options['port']}")
         if not options["no_serve"]:
@@ -46,7 +53,7 @@ class Command(BaseCommand):
     def _create_learners(self) -> None:
         if Enrollment.objects.filter(course_id=COURSE_KEY).count() < LEARNERS:
             with progress(self.stdout, "Learners at work", LEARNERS) as advance:
-                simulate(COURSE_KEY, learners=LEARNERS, seed=SEED, advance=advance)
+                simulate(COURSE_KEY, learners=LEARNERS, seed=SEED, days=DAYS, advance=advance)
 
     def _create_accounts(self) -> None:
         users = get_user_model().objects

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from io import StringIO
 from typing import Any
+from unicodedata import bidirectional
 
 import pytest
 from completion.models import BlockCompletion
@@ -80,6 +81,22 @@ def test_the_same_seed_gives_the_same_learners_and_another_others() -> None:
     # What a library draws depends on the learner's id, which is another now.
     assert [row for row in again if "problem" not in row[1]] == [row for row in first if "problem" not in row[1]]
     assert {name for name, _, _ in work()} > {name for name, _, _ in first}
+
+
+def test_learners_have_names_of_many_scripts_the_same_for_the_same_seed() -> None:
+    def names() -> dict[str, str]:
+        return {user.username: user.get_full_name() for user in get_user_model().objects.all()}
+
+    simulate(learners=100, seed=3)
+    first = names()
+    get_user_model().objects.all().delete()
+    simulate(learners=100, seed=3)
+
+    assert names() == first
+    assert all(" " in name for name in first.values())
+    assert len(set(first.values())) > 50
+    directions = {bidirectional(letter) for name in first.values() for letter in name}
+    assert directions >= {"L", "R", "AL"}  # to the right; to the left: Hebrew, Arabic
 
 
 def test_running_it_twice_changes_nothing() -> None:

@@ -9,6 +9,18 @@ from openedx_events.learning.data import CourseAccessRoleData, UserData, UserPer
 from openedx_events.learning.signals import COURSE_ACCESS_ROLE_ADDED, COURSE_ACCESS_ROLE_REMOVED
 
 
+class UserProfile(models.Model):
+    """What people call themselves: the platform leaves the names of the user model empty."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_constraint=False, related_name="profile"
+    )
+    name = models.CharField(blank=True, max_length=255, db_index=True)
+
+    class Meta:
+        app_label = "student"
+
+
 class AuthzAssignment(models.Model):
     """Stands in for what openedx-authz knows of roles."""
 
