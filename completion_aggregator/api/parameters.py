@@ -26,7 +26,7 @@ _TRUE = {"true", "1"}
 _FALSE = {"false", "0", ""}
 # int() takes more: 1_000, and the digits of all scripts.
 _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
-_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?|\.[0-9]{1,20}")
+_NUMBER = re.compile(r"([0-9]{1,20}(\.[0-9]{1,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,3})?")
 
 
 class Parameters:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -126,6 +127,79 @@ def test_the_mean(client: Any) -> None:
     assert stats.mean == 0.34811155913978475
     assert stats.mean_completion.possible == 248.0
     assert (stats.filters.cohorts, stats.filters.exclude_roles) == (None, ["beta_testers"])
+
+
+def test_filters_and_order(client: Any, package: Any) -> None:
+    page = client(
+        "completion.get_course_completion",
+        COURSE,
+        percent_min=1e-05,
+        percent_max=0.99,
+        search="LEARNER_1_0001",
+        ordering=package("models").GetCourseCompletionOrdering("-percent"),
+        requested_fields="as_of,names",
+        page_size=100,
+    )[1]
+
+    percents = [result.completion.percent for result in page.results]
+    assert percents == sorted(percents, reverse=True)
+    assert 0 < len(percents) <= 10
+    assert {result.as_of.is_stale for result in page.results} == {False}
+
+
+def test_a_file(client: Any, package: Any) -> None:
+    status, text = client(
+        "completion.export_course_completion", COURSE, type_=package("models").ExportCourseCompletionType("csv")
+    )
+
+    head, *rows = text.splitlines()
+    assert status == 200
+    assert head == "user_id,username,earned,possible,percent,last_activity,completed_at"
+    assert len(rows) == 300
+
+
+def test_a_class(client: Any) -> None:
+    status, summary = client("completion.get_course_summary", COURSE)
+
+    assert status == 200
+    assert (summary.enrolled, summary.not_started, summary.in_progress, summary.completed) == (300, 37, 263, 0)
+    assert sum(cohort.enrolled for cohort in summary.cohorts) == sum(summary.histogram) == 300
+    assert len(summary.sections) == 6
+
+
+def test_an_explanation(client: Any) -> None:
+    status, explanation = client("completion.explain_completion", COURSE, username="me", account="learner")
+
+    def count(block: Any) -> float:
+        own = block.value if block.counted and block.value is not None else 0.0
+        return own + sum(map(count, block.children))
+
+    assert status == 200
+    assert explanation.completion.earned == count(explanation.root) == 126.5
+    assert sum(part.completion.possible for part in explanation.parts) == 248.0
+    assert explanation.stored.completion.earned == 126.5
+
+
+def test_many_at_once(client: Any, package: Any) -> None:
+    question = package("models").BulkQuestion(users=["learner", "nobody"], course_keys=[COURSE])
+
+    status, answer = client("completion.query_completions_in_bulk", body=question)
+
+    assert status == 200
+    assert [(pair.username, pair.completion.earned, pair.is_stale) for pair in answer.results] == [
+        ("learner", 126.5, False)
+    ]
+    assert answer.unknown_users == ["nobody"]
+
+
+def test_recomputing(client: Any, package: Any) -> None:
+    question = package("models").RefreshQuestion(username="me")
+
+    status, answer = client("completion.refresh_completion", COURSE, body=question, account="learner")
+
+    assert status == 200
+    assert answer.completion.earned == 126.5
+    assert answer.computed_at.utcoffset() == timedelta(0)
 
 
 @pytest.mark.parametrize(

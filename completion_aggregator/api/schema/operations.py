@@ -112,7 +112,7 @@ get_course_summary = _operation(
 explain_completion = _operation(
     "explainCompletion",
     "Why is the percent what it is?",
-    [p.COURSE_KEY, p.USERNAME, p.ROOT_BLOCK],
+    [p.COURSE_KEY, p.LEARNER, p.ROOT_BLOCK],
     {200: _answer(shapes.Explanation, "Of the course, or of the root block.", examples.EXPLANATION)},
     errors=(*READING, 503),
 )

@@ -48,6 +48,12 @@ USERNAME = _in_query(
     {"type": "string"},
     "Whom the question is about: oneself (one's own name in any letter case, or `me`); for staff, anybody.",
 )
+LEARNER = OpenApiParameter(
+    "username",
+    {"type": "string", "minLength": 1},
+    required=True,
+    description="Whom it is about: oneself (one's own name in any letter case, or `me`); for staff, anybody.",
+)
 REQUESTED_FIELDS = _requested_fields(shapes.FIELDS)
 DETAIL_FIELDS = _requested_fields(shapes.DETAIL_FIELDS)
 INCLUDE_OPTIONAL = _in_query("include_optional", FLAG, "Adds `optional_completion` wherever there is `completion`.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from completion_aggregator.api.filters import MAX_DAYS, MAX_SEARCH
@@ -280,13 +282,24 @@ class SubmittedCompletion(serializers.Serializer[Any]):
     completion = serializers.FloatField(min_value=0, max_value=1)
 
 
+@extend_schema_field({"type": ["array", "string", "null"], "items": {"type": "string"}})
+class Names(serializers.ListField):
+    """A list of names, or a text with commas between them."""
+
+
+class Fields(serializers.ListField):
+    """What to tell besides `completion`."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        one = serializers.RegexField(f"^({'|'.join(names)})$")
+        super().__init__(child=one, required=False, allow_null=True)
+
+
 class CourseQuestion(serializers.Serializer[Any]):
     """The parameters of the query, except for those of the page; null is as if absent. Others are ignored."""
 
     username = serializers.CharField(required=False, allow_null=True)
-    requested_fields = serializers.ListField(
-        child=serializers.RegexField(f"^({'|'.join(DETAIL_FIELDS)})$"), required=False, allow_null=True
-    )
+    requested_fields = Fields(DETAIL_FIELDS)
     include_optional = serializers.BooleanField(required=False, allow_null=True)
     user_ids = serializers.ListField(
         child=serializers.IntegerField(), max_length=MAX_IDS, required=False, allow_null=True
@@ -297,22 +310,16 @@ class CourseQuestion(serializers.Serializer[Any]):
     status = serializers.ChoiceField(list(Progress), required=False, allow_null=True)
     search = serializers.CharField(max_length=MAX_SEARCH, required=False, allow_null=True)
     inactive_days = serializers.FloatField(min_value=0, max_value=MAX_DAYS, required=False, allow_null=True)
-    cohorts = serializers.ListField(child=serializers.IntegerField(), required=False, allow_null=True)
-    roles = serializers.ListField(child=serializers.CharField(), required=False, allow_null=True)
-    exclude_roles = serializers.ListField(child=serializers.CharField(), required=False, allow_null=True)
+    cohorts = serializers.ListField(child=serializers.IntegerField(), min_length=1, required=False, allow_null=True)
+    roles = Names(required=False)
+    exclude_roles = Names(required=False)
     ordering = serializers.ChoiceField(ORDERINGS, required=False, allow_null=True)
 
 
 class BulkQuestion(serializers.Serializer[Any]):
     """Which learners, in which courses; null is as if absent."""
 
-    users = serializers.ListField(
-        child=serializers.CharField(),
-        max_length=MAX_USERS,
-        required=False,
-        allow_null=True,
-        help_text="usernames; `me` stands for the requester",
-    )
+    users = Names(required=False, help_text=f"usernames, `me` for one's own; with user_ids at most {MAX_USERS:,}")
     user_ids = serializers.ListField(
         child=serializers.IntegerField(), max_length=MAX_USERS, required=False, allow_null=True
     )
@@ -324,7 +331,5 @@ class RefreshQuestion(serializers.Serializer[Any]):
     """Whom to recompute; for staff who name nobody: everybody. Null is as if absent."""
 
     username = serializers.CharField(required=False, allow_null=True)
-    requested_fields = serializers.ListField(
-        child=serializers.RegexField(f"^({'|'.join(FIELDS)})$"), required=False, allow_null=True
-    )
+    requested_fields = Fields(FIELDS)
     include_optional = serializers.BooleanField(required=False, allow_null=True)
