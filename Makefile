@@ -5,16 +5,21 @@ PORT ?= 8000
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo demo-reset test test-services test-tutor quality docs bench upgrade clean
+.PHONY: help demo demo-reset schema test test-browser screenshots test-openapi test-services test-tutor quality docs messages bench upgrade clean
 
 help:
-	@echo "make demo [PORT=8123]  a small LMS with a course and 300 learners, on 127.0.0.1"
+	@echo "make demo [PORT=8123]  a small LMS with two courses and 300 learners, on 127.0.0.1"
 	@echo "make demo-reset        throw the demo's data away"
+	@echo "make schema            docs/reference/openapi.yaml, from the code"
 	@echo "make test              the whole suite that needs no server"
+	@echo "make test-browser      the pages in Chromium (CHROMIUM=… names another)"
+	@echo "make screenshots       the pictures of the documentation, from there"
+	@echo "make test-openapi      the demo against docs/reference/openapi.yaml, by clients made from it"
 	@echo "make test-services     the same on MariaDB and PostgreSQL, with workers over Redis and RabbitMQ"
 	@echo "make test-tutor        the Tutor plugin, in each release of Tutor that it is for"
 	@echo "make quality           lint, types, layers, audit, migrations, packaging"
 	@echo "make docs              the documentation, as HTML"
+	@echo "make messages          the texts of the package into the catalogs of its translations"
 	@echo "make bench             the benchmarks"
 	@echo "make upgrade           newer versions into requirements/dev.txt"
 
@@ -34,6 +39,18 @@ demo-reset:
 test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest --cov --cov-report=term-missing
 
+test-browser: $(VENV)/browser.stamp
+	$(BIN)/python -m pytest tests/browser
+
+screenshots: $(VENV)/browser.stamp
+	$(BIN)/python -m pytest tests/browser/test_screenshots.py --screenshots docs/images
+
+schema: $(VENV)/demo.stamp
+	$(BIN)/python manage.py spectacular --fail-on-warn --validate --file docs/reference/openapi.yaml
+
+test-openapi: $(VENV)/openapi.stamp
+	$(BIN)/python -m pytest tests/openapi
+
 test-services: $(VENV)/services.stamp
 	./tests/services.sh $(BIN)/python
 
@@ -45,6 +62,9 @@ quality: $(VENV)/quality.stamp
 
 docs: $(VENV)/docs.stamp
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+
+messages: $(VENV)/test.stamp
+	$(BIN)/python -m tests.messages
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks

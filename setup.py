@@ -34,7 +34,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["completion_aggregator", "completion_aggregator.*"]),
-    package_data={"completion_aggregator": ["py.typed", "templates/**/*.html", "static/**/*"]},
+    package_data={"completion_aggregator": ["py.typed", "templates/**/*.html", "static/**/*", "locale/**/*"]},
     install_requires=requirements("base"),
     entry_points={
         "lms.djangoapp": ["completion_aggregator = completion_aggregator.apps:CompletionAggregatorConfig"],

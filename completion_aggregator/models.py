@@ -48,20 +48,12 @@ class Course(models.Model):
     structure = models.JSONField(_("structure"), default=list)
     #: When somebody's view of the course changes next; null: never. Then everybody in it becomes stale.
     next_change_at = models.DateTimeField(_("next change"), null=True, blank=True)
-    #: When somebody was aggregated of whom the newest snapshot does not know; null: it knows of everybody.
-    snapshot_wanted_at = models.DateTimeField(_("snapshot wanted"), null=True, blank=True)
-    #: When somebody began to take the newest snapshot.
-    snapshot_begun_at = models.DateTimeField(_("snapshot begun"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("course")
         verbose_name_plural = _("courses")
-        indexes = [
-            # Which courses have a release date that has passed?
-            models.Index(fields=["next_change_at"], name="agg_course_next_change"),
-            # Which courses need a snapshot, the longest waiting first?
-            models.Index(fields=["snapshot_wanted_at"], name="agg_course_snapshot"),
-        ]
+        # Which courses have a release date that has passed?
+        indexes = [models.Index(fields=["next_change_at"], name="agg_course_next_change")]
 
     def __str__(self) -> str:
         return str(self.course_key)
@@ -252,7 +244,9 @@ class CourseSnapshot(models.Model):
     Written by the service, which brings the row of today up to date while the day lasts; deleted by the cleanup.
     """
 
-    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="snapshots", db_index=False)
+    course = models.ForeignKey(
+        Course, on_delete=models.CASCADE, related_name="snapshots", db_constraint=False, db_index=False
+    )
     day = models.DateField(_("day"))
     computed_at = models.DateTimeField(_("computed"))
     #: Active enrollments; how many of them have a percent above 0, and how many have 1; and the mean of their percents.
@@ -300,6 +294,28 @@ class LearnerSnapshot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.course_id} on {self.day}: {self.percent:.0%}"
+
+
+class SnapshotWish(models.Model):
+    """One row per course: since when its newest snapshot does not know all that is stored.
+
+    Written after each chunk, so it is no column of the course: its row is locked by each new aggregate in it.
+    """
+
+    course = models.OneToOneField(
+        Course, on_delete=models.CASCADE, primary_key=True, related_name="+", db_constraint=False
+    )
+    #: When somebody was aggregated of whom the newest snapshot does not know; null: it knows all.
+    wanted_at = models.DateTimeField(_("wanted"), null=True, blank=True)
+    #: When somebody began to take the newest snapshot.
+    begun_at = models.DateTimeField(_("begun"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("snapshot wish")
+        verbose_name_plural = _("snapshot wishes")
+
+    def __str__(self) -> str:
+        return f"{self.course_id}: {self.wanted_at}"
 
 
 class AggregatedChunk(models.Model):

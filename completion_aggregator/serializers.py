@@ -280,16 +280,16 @@ class ExplanationSerializer(serializers.BaseSerializer[Explanation]):
     """Why one learner has come as far as that.
 
     Args:
-        with_errors: tell what an aggregation has failed over; not for learners.
+        for_staff: tell what an aggregation has failed over, and the names of blocks that the learner does not see.
     """
 
-    def __init__(self, *args: Any, with_errors: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, for_staff: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.with_errors = with_errors
+        self.for_staff = for_staff
 
     def to_representation(self, instance: Explanation) -> dict[str, Any]:
         markers: dict[str, Any] = {"open": instance.markers.number, "oldest": instance.markers.oldest}
-        if self.with_errors:
+        if self.for_staff:
             markers["last_error"] = instance.markers.last_error
         return {
             "course_key": str(instance.course_key),
@@ -305,7 +305,7 @@ class ExplanationSerializer(serializers.BaseSerializer[Explanation]):
             "is_stale": instance.is_stale,
             "markers": markers,
             "uncounted_completions": [each._asdict() for each in instance.uncounted_completions],
-            "root": _explained_block(instance.root),
+            "root": _explained_block(instance.root, self.for_staff),
         }
 
 
@@ -332,11 +332,12 @@ def _formula(tally: Tally) -> str:
     ).format(earned=f"{tally.earned:.12g}", possible=tally.possible, percent=f"{100 * tally.percent:.4g}")
 
 
-def _explained_block(block: ExplainedBlock) -> dict[str, Any]:
+def _explained_block(block: ExplainedBlock, for_staff: bool) -> dict[str, Any]:
     return {
         "block_key": block.block_key,
         "block_type": block.block_type,
-        "display_name": block.display_name,
+        # It may give away what is to come, or what is for others.
+        "display_name": block.display_name if for_staff or block.standing.is_shown else None,
         "counted": block.counted,
         "reason": block.standing.reason,
         "release_date": block.standing.release_date,
@@ -344,5 +345,5 @@ def _explained_block(block: ExplainedBlock) -> dict[str, Any]:
         "value": block.value,
         "modified": block.modified,
         **_sums(block.tally),
-        "children": [_explained_block(child) for child in block.children],
+        "children": [_explained_block(child, for_staff) for child in block.children],
     }

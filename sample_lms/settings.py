@@ -11,6 +11,8 @@ from pathlib import Path
 
 import environ
 
+import completion_aggregator
+
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -24,6 +26,8 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 # Arabic shows how pages look from right to left; what has no translation there is in English.
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("ar", "العربية")]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "start"
 STATIC_URL = "static/"
 
 INSTALLED_APPS = [
@@ -34,6 +38,8 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "waffle",
     "eventtracking.django.apps.EventTrackingConfig",
     "completion",
@@ -90,6 +96,23 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
     "PAGE_SIZE": 10,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "completion-aggregator",
+    "DESCRIPTION": "How far each learner has come in every course, section, subsection and unit. "
+    "Errors are JSON objects with `detail`, a sentence. A method that is not listed is answered 405.",
+    "VERSION": completion_aggregator.__version__,
+    "LICENSE": {"name": "AGPL-3.0-or-later", "identifier": "AGPL-3.0-or-later"},
+    "TAGS": [
+        {"name": "completion", "description": "Version 1."},
+        {"name": "v0", "description": "Deprecated: for clients that know it."},
+    ],
+    "SERVE_INCLUDE_SCHEMA": False,
+    # Swagger UI from this site's static files.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
 # edx-completion emits a tracking event for each completion; here nobody listens.

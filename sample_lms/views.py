@@ -1,4 +1,4 @@
-"""Pages of the sample LMS: a course and its blocks, each with a way to do it, so that one can watch progress come."""
+"""Pages of the sample LMS: the start of the demo; a course and its blocks, each with a way to do it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any, cast
 from completion.models import BlockCompletion
 from completion.waffle import ENABLE_COMPLETION_TRACKING_SWITCH
 from django.contrib import messages
+from django.contrib.auth import get_user_model
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.generic import View
+from django.views.generic import TemplateView, View
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
 from completion_aggregator.engine import CompletionMode
@@ -22,7 +23,7 @@ from completion_aggregator.exceptions import CourseNotFoundError, InvalidKeyErro
 from completion_aggregator.lms.base import CourseOutline, HiddenBlock, HiddenReason, OutlineBlock
 from completion_aggregator.utils import parse_course_key
 from sample_lms.lms import SampleLMS
-from sample_lms.models import Enrollment
+from sample_lms.models import Course, Enrollment
 
 #: What people call the block types; others go by their own name.
 KINDS = {
@@ -41,6 +42,22 @@ REASONS = {
     HiddenReason.STAFF_ONLY: "For staff only",
     HiddenReason.UNKNOWN: "Not shown to you",
 }
+
+
+class StartPage(TemplateView):
+    """Lead to everything that there is to see, with the accounts of the demo a button away."""
+
+    template_name = "sample_lms/start.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        learners = get_user_model().objects.filter(is_staff=False)
+        return super().get_context_data(
+            course=Course.objects.order_by("pk").first(),
+            learner=learners.filter(username="learner").first(),
+            learners=learners.count(),
+            accounts=("staff", "learner"),
+            **kwargs,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +92,7 @@ class BlockPage(LoginRequiredMixin, View):
     def get(self, request: HttpRequest, **keys: str) -> HttpResponse:
         children = [self.outline.blocks[place] for place in self.block.children]
         context = {
-            "block": self._describe(self.block),
+            "page": self._describe(self.block),
             "breadcrumb": [self._describe(each) for each in breadcrumb(self.outline, self.block)],
             "children": [self._describe(each) for each in children],
             "can_complete": self._can_complete(),

@@ -8,7 +8,8 @@ make --no-print-directory demo PORT="$port" >demo.log 2>&1 &
 demo=$!
 trap 'pkill -P $demo 2>/dev/null || true; kill $demo 2>/dev/null || true; rm -f demo.log' EXIT
 
-api="http://127.0.0.1:$port/api/completion/v1"
+site="http://127.0.0.1:$port"
+api="$site/api/completion/v1"
 course="course-v1:Sample+SKY101+2026"
 for _ in $(seq 240); do
     curl --silent --fail --user staff:staff --output /dev/null "$api/stats/$course/" && break
@@ -25,10 +26,12 @@ ask() { # account, path, expected status, expected text
     fi
     echo "ok: $3 $1 $2"
 }
+curl --silent --fail "$site/" | grep -q "Log in as learner" || { echo "FAILED: the start page"; exit 1; }
+echo "ok: the start page"
 ask staff:staff "course/$course/?page_size=2&requested_fields=chapter,mean" 200 '"count":300'
 ask staff:staff "course/$course/?username=learner" 200 '"earned":'
 ask staff:staff "stats/$course/?exclude_roles=staff&requested_fields=mean" 200 '"mean_completion":'
-ask learner:learner "course/?username=me" 200 '"count":1'
+ask learner:learner "course/?username=me" 200 '"count":2'
 ask learner:learner "course/$course/?username=me&requested_fields=chapter" 200 '"chapter":'
 ask learner:learner "course/$course/" 403 '"detail":'
 ask learner:learner "course/$course/?username=staff" 403 '"detail":'

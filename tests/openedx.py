@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from common.djangoapps.student.models import CourseAccessRole, CourseEnrollment
+from common.djangoapps.student.models import CourseAccessRole, CourseEnrollment, UserProfile
 from lms.djangoapps.courseware.models import StudentModule
 from opaque_keys.edx.keys import CourseKey, UsageKey
 from openedx.core.djangoapps.content.block_structure.api import clear_course_from_cache, update_course_in_cache
@@ -90,6 +90,10 @@ def give_role(user: Any, role: str, course_key: CourseKey = COURSE_KEY) -> None:
 
 def give_org_role(user: Any, role: str, org: str) -> None:
     CourseAccessRole.objects.create(user=user, role=role, org=org)
+
+
+def give_name(user: Any, name: str) -> None:
+    UserProfile.objects.create(user=user, name=name)
 
 
 def enroll(user: Any, course_key: CourseKey = COURSE_KEY, mode: str | None = None) -> None:

@@ -29,6 +29,7 @@ git ls-files -z | xargs -0 cp --parents -t "$work" --
 "$bin/twine" check --strict "$work"/dist/*
 "$bin/python" -m zipfile -l "$work"/dist/*.whl | grep -E "sample_lms|tests/" && { echo "the wheel holds what it should not"; exit 1; }
 "$bin/python" -m zipfile -l "$work"/dist/*.whl | grep -q progress_bar.html || { echo "the wheel lacks its templates"; exit 1; }
+"$bin/python" -m zipfile -l "$work"/dist/*.whl | grep -q de/LC_MESSAGES/django.mo || { echo "the wheel lacks its translations"; exit 1; }
 "$bin/python" -m venv "$work/empty"
 "$work/empty/bin/python" -m pip --disable-pip-version-check install --quiet "$work"/dist/*.whl
 (cd "$work/empty" && bin/python - <<'PYTHON'

@@ -17,13 +17,16 @@ from completion_aggregator.utils import is_storable
 
 #: A question about more learners at once is refused.
 MAX_IDS = 10_000
+#: What is asked for in bulk.
+MAX_USERS = 1_000
+MAX_COURSES = 100
 #: What the ids of any database fit into.
 MAX_ID = 2**63 - 1
 _TRUE = {"true", "1"}
 _FALSE = {"false", "0", ""}
 # int() takes more: 1_000, and the digits of all scripts.
 _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
-_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?|\.[0-9]{1,20}")
+_NUMBER = re.compile(r"([0-9]{1,20}(\.[0-9]{1,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,3})?")
 
 
 class Parameters:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.core.paginator import Paginator
 from django.http import Http404
 from django.utils.translation import gettext as _
@@ -39,18 +40,15 @@ class MyProgressView(Page):
     section = "my"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        page = Paginator(get_learner_courses(self.request.user), PAGE_SIZE).get_page(self.request.GET.get("page"))
-        entries = self._entries(list(page.object_list))
+        learner = cast(AbstractBaseUser, self.request.user)
+        page = Paginator(get_learner_courses(learner), PAGE_SIZE).get_page(self.request.GET.get("page"))
+        entries = _read_entries(learner, list(page.object_list))
         return super().get_context_data(
             page=page,
             unfinished=[entry for entry in entries if not entry.path.is_done],
             finished=[entry for entry in entries if entry.path.is_done],
             **kwargs,
         )
-
-    def _entries(self, course_keys: Sequence[CourseKey]) -> list[CourseEntry]:
-        means = get_course_means(course_keys)
-        return [CourseEntry(path, means[path.course_key]) for path in get_learner_paths(self.request.user, course_keys)]
 
 
 class MyCourseView(Page):
@@ -59,9 +57,14 @@ class MyCourseView(Page):
     template_name = "completion_aggregator/my_course.html"
     section = "my"
 
-    def get_context_data(self, *, course_key: str, **kwargs: Any) -> dict[str, Any]:
-        key = get_course_key(course_key)
-        if not is_enrolled(self.request.user, key):
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        key, learner = get_course_key(kwargs["course_key"]), cast(AbstractBaseUser, self.request.user)
+        if not is_enrolled(learner, key):
             raise Http404(_("You are not enrolled in this course."))
-        path = get_learner_path(self.request.user, key)
+        path = get_learner_path(learner, key)
         return super().get_context_data(path=path, mean=get_course_means([key])[key], **kwargs)
+
+
+def _read_entries(learner: AbstractBaseUser, course_keys: Sequence[CourseKey]) -> list[CourseEntry]:
+    means = get_course_means(course_keys)
+    return [CourseEntry(path, means[path.course_key]) for path in get_learner_paths(learner, course_keys)]

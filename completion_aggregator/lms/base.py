@@ -215,8 +215,8 @@ class LMS(ABC):
     def matching_learners(self, text: str) -> QuerySet[Any]:
         """Return the user ids of those in whose username or name the text occurs, in capitals or not."""
         users = get_user_model()
-        names = [users.USERNAME_FIELD, "first_name", "last_name"]
-        found = [Q(**{f"{name}__icontains": text}) for name in names if hasattr(users, name)]
+        names = {users.USERNAME_FIELD, "first_name", "last_name"} & {each.name for each in users._meta.fields}
+        found = [Q(**{f"{name}__icontains": text}) for name in names]
         return users._default_manager.filter(reduce(or_, found)).values("pk")
 
     def block_url(self, course_key: CourseKey, block_key: str) -> str | None:

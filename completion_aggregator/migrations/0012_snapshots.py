@@ -12,8 +12,12 @@ from completion_aggregator.migrations._repeatable import RepeatableMigration
 
 def want_snapshots(apps, schema_editor):
     """Note that there is no snapshot of the courses there are."""
-    courses = apps.get_model("completion_aggregator", "Course").objects.using(schema_editor.connection.alias)
-    courses.filter(snapshot_wanted_at=None).update(snapshot_wanted_at=timezone.now())
+    using = schema_editor.connection.alias
+    course, wish = (apps.get_model("completion_aggregator", name) for name in ("Course", "SnapshotWish"))
+    ids = course.objects.using(using).values_list("id", flat=True)
+    now = timezone.now()
+    wishes = [wish(course_id=course_id, wanted_at=now) for course_id in ids]
+    wish.objects.using(using).bulk_create(wishes, ignore_conflicts=True, batch_size=1_000)
 
 
 class Migration(RepeatableMigration):
@@ -23,20 +27,6 @@ class Migration(RepeatableMigration):
     ]
 
     operations = [
-        migrations.AddField(
-            model_name="course",
-            name="snapshot_wanted_at",
-            field=models.DateTimeField(blank=True, null=True, verbose_name="snapshot wanted"),
-        ),
-        migrations.AddField(
-            model_name="course",
-            name="snapshot_begun_at",
-            field=models.DateTimeField(blank=True, null=True, verbose_name="snapshot begun"),
-        ),
-        migrations.AddIndex(
-            model_name="course",
-            index=models.Index(fields=["snapshot_wanted_at"], name="agg_course_snapshot"),
-        ),
         migrations.CreateModel(
             name="CourseSnapshot",
             fields=[
@@ -51,6 +41,7 @@ class Migration(RepeatableMigration):
                 (
                     "course",
                     models.ForeignKey(
+                        db_constraint=False,
                         db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="snapshots",
@@ -102,6 +93,25 @@ class Migration(RepeatableMigration):
                 "verbose_name_plural": "learner snapshots",
                 "indexes": [models.Index(fields=["day"], name="agg_learnersnapshot_age")],
             },
+        ),
+        migrations.CreateModel(
+            name="SnapshotWish",
+            fields=[
+                (
+                    "course",
+                    models.OneToOneField(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="completion_aggregator.course",
+                    ),
+                ),
+                ("wanted_at", models.DateTimeField(blank=True, null=True, verbose_name="wanted")),
+                ("begun_at", models.DateTimeField(blank=True, null=True, verbose_name="begun")),
+            ],
+            options={"verbose_name": "snapshot wish", "verbose_name_plural": "snapshot wishes"},
         ),
         migrations.RunPython(want_snapshots, migrations.RunPython.noop),
     ]

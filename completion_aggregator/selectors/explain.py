@@ -49,9 +49,14 @@ class Standing(NamedTuple):
     release_date: datetime | None = None
 
     @property
-    def is_seen(self) -> bool:
+    def is_summed(self) -> bool:
         """Whether it is in the learner's sums, required or optional."""
         return self.reason in (Reason.COUNTED, Reason.OPTIONAL)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the learner finds it in the course, in the sums or not."""
+        return self.is_summed or self.reason in (Reason.EXCLUDED, Reason.BELOW_EXCLUDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,13 +271,14 @@ class _Walk:
 
     def explain(self, position: int, above: Standing | None = None, parent: str | None = None) -> ExplainedBlock:
         block = self.outline.blocks[position]
-        standing = above or self._standing(block, parent)
-        if standing.is_seen or position not in self.places:
+        standing = self._standing(block, above, parent)
+        if standing.is_summed or position not in self.places:
             self.places[position] = _Place(above, parent)
         # A block below several parents is gone through once for each of its standings, which are few.
         repeated = (position, standing) in self._told
         self._told.add((position, standing))
-        below = _below(block, standing)
+        below = self._below(block, standing, above)
+        inner = block.key if standing.is_summed else parent
         done = self.completions.get(block.key)
         return ExplainedBlock(
             block_key=block.key,
@@ -282,53 +288,66 @@ class _Walk:
             repeated=repeated,
             value=None if done is None else _bounded(done.value),
             modified=None if done is None else done.modified,
-            tally=self.tallies.get(block.key) if standing.is_seen else None,
-            children=() if repeated else tuple(self.explain(child, below, block.key) for child in block.children),
+            tally=self.tallies.get(block.key) if standing.is_summed else None,
+            children=() if repeated else tuple(self.explain(child, below, inner) for child in block.children),
         )
 
-    def _standing(self, block: OutlineBlock, parent: str | None) -> Standing:
-        """Tell how a block takes part below a parent that the learner sees."""
+    def _standing(self, block: OutlineBlock, above: Standing | None, parent: str | None) -> Standing:
+        """Tell how a block takes part below a parent that the learner sees, unless nothing counts there."""
+        tally, leaf = self.tallies.get(block.key), self.tree.leaves.get(block.key)
+        hidden = self.hidden.get(block.key) if tally is None and leaf is None else None
+        if hidden is not None:
+            is_known = hidden.reason != HiddenReason.UNKNOWN
+            return Standing(Reason(hidden.reason) if is_known else Reason.HIDDEN, hidden.release_date)
+        if above is not None:
+            return above
         if block.mode == CompletionMode.EXCLUDED:
             return Standing(Reason.EXCLUDED)
         # What is seen elsewhere in the course may not have been drawn by a bank here.
-        above = None if parent is None else self.ranks[parent]
-        tally = self.tallies.get(block.key)
+        rank = None if parent is None else self.ranks[parent]
         if tally is not None:
             is_empty = not tally.possible and not tally.optional_possible
-            if above is None or is_empty or (above, self.ranks[block.key]) in self.related:
+            if rank is None or is_empty or (rank, self.ranks[block.key]) in self.related:
                 return Standing(Reason.COUNTED if tally.possible or is_empty else Reason.OPTIONAL)
-        leaf = self.tree.leaves.get(block.key)
-        if leaf is not None and (above is None or above in self.tree.ancestors[leaf]):
+        if leaf is not None and (rank is None or rank in self.tree.ancestors[leaf]):
             return Standing(Reason.OPTIONAL if self.tree.optional[leaf] else Reason.COUNTED)
-        hidden = self.hidden.get(block.key)
-        if hidden is None or hidden.reason == HiddenReason.UNKNOWN:
-            return Standing(Reason.HIDDEN)
-        return Standing(Reason(hidden.reason), hidden.release_date)
+        return Standing(Reason.HIDDEN)
 
-
-def _below(block: OutlineBlock, standing: Standing) -> Standing | None:
-    """Tell why nothing below a block counts; None: it may."""
-    if standing.is_seen and block.mode == CompletionMode.AGGREGATOR:
-        return None
-    if standing.is_seen or standing.reason == Reason.EXCLUDED:
-        return Standing(Reason.BELOW_EXCLUDED)
-    return standing
+    def _below(self, block: OutlineBlock, standing: Standing, above: Standing | None) -> Standing | None:
+        """Tell why nothing below a block counts; None: it may."""
+        if block.mode == CompletionMode.AGGREGATOR:
+            # One that is neither seen nor hidden was taken out, with what it holds put in its place: an A/B test.
+            was_taken_out = above is None and block.key not in self.tallies and block.key not in self.hidden
+            if standing.is_summed or was_taken_out:
+                return None
+        if standing.is_summed or standing.reason == Reason.EXCLUDED:
+            return Standing(Reason.BELOW_EXCLUDED)
+        return standing
 
 
 def _tally(block: ExplainedBlock, computed: Computed) -> Tally | None:
-    if not block.standing.is_seen:
+    if not block.standing.is_summed:
         return None
     return block.tally or tally_leaf(computed.tree, computed.completions, block.block_key)
 
 
 def _parts(root: ExplainedBlock, whole: Tally, computed: Computed) -> list[Part]:
     found = []
-    for child in root.children:
+    for child in _outermost(root) if root.standing.is_summed else ():
         tally = _tally(child, computed)
         if tally is not None and child.counted:
             share = (tally.possible or 0) / whole.possible if whole.possible else 0.0
             found.append(Part(child.block_key, child.display_name, tally, share))
     return found
+
+
+def _outermost(block: ExplainedBlock) -> Iterator[ExplainedBlock]:
+    """Give the children that are seen, and those of children that were taken out."""
+    for child in block.children:
+        if child.standing.is_summed:
+            yield child
+        else:
+            yield from _outermost(child)
 
 
 def _open_markers(user_id: int, course_key: CourseKey) -> OpenMarkers:

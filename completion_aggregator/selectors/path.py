@@ -57,6 +57,11 @@ class PathBlock:
         return not self.tally.possible and not self.tally.optional_possible
 
     @property
+    def is_done(self) -> bool:
+        """Whether there was something to do, and all of it is done; of what is optional, if all is."""
+        return self.is_open and not self.is_empty and self.percent >= 1.0
+
+    @property
     def percent(self) -> float:
         """0.0-1.0; of what is optional, if all is."""
         return self.tally.optional_percent if self.is_optional else self.tally.percent
@@ -76,7 +81,7 @@ class LearnerPath:
     display_name: str
     tally: Tally
     chapters: tuple[PathBlock, ...]
-    #: The first unit in course order with something required left to do, below the blocks that lead to it; or empty.
+    #: The first unit in course order with something required left to do, after the blocks that lead to it; or empty.
     next_trail: tuple[PathBlock, ...]
     #: Where the learner finds the course.
     url: str | None
@@ -94,7 +99,7 @@ class LearnerPath:
 
     @property
     def next_block(self) -> PathBlock | None:
-        """The unit to go on with; None: all that is required and open is done."""
+        """The unit (or what has something to do outside of units) to go on with; None: nothing open is left to do."""
         return self.next_trail[-1] if self.next_trail else None
 
 
@@ -230,9 +235,6 @@ def _find_next(blocks: Sequence[PathBlock]) -> tuple[PathBlock, ...]:
     for block in blocks:
         if not block.is_open or block.tally.percent >= 1.0:
             continue
-        if block.block_type == UNIT:
-            return (block,)
-        below = _find_next(block.children)
-        if below:
-            return (block, *below)
+        # Where no unit below is left, there is something to do in the block itself.
+        return (block, *_find_next(block.children))
     return ()

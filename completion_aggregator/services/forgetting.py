@@ -11,6 +11,7 @@ from completion_aggregator.models import (
     CourseAggregate,
     LearnerSnapshot,
     ReachedThreshold,
+    SnapshotWish,
     StaleCompletion,
 )
 from completion_aggregator.services.staleness import delete_markers
@@ -46,9 +47,8 @@ def forget_course(course_key: CourseKey) -> None:
     """
     markers = StaleCompletion.objects.filter(course_key=str(course_key))
     delete_markers(list(markers.values_list("id", flat=True)))
-    courses = Course.objects.filter(course_key=str(course_key))
-    courses.update(snapshot_wanted_at=None)
-    for course in courses.defer("structure"):
+    for course in Course.objects.filter(course_key=str(course_key)).defer("structure"):
+        SnapshotWish.objects.filter(course=course).delete()
         learners = course.aggregates.order_by("user_id").values_list("user_id", flat=True)
         last = 0
         while user_ids := list(learners.filter(user_id__gt=last)[:_LEARNERS]):

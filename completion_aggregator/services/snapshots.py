@@ -11,12 +11,12 @@ from datetime import UTC, date, datetime, timedelta
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connections, router, transaction
-from django.db.models import F, FloatField, OuterRef, Q, Subquery
+from django.db.models import Case, DateTimeField, F, FloatField, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from completion_aggregator.conf import conf
-from completion_aggregator.models import Course, CourseAggregate, CourseSnapshot, LearnerSnapshot
+from completion_aggregator.models import CourseAggregate, CourseSnapshot, LearnerSnapshot, SnapshotWish
 from completion_aggregator.selectors.summary import CourseSummary, get_course_summary, snapshot_of
 from completion_aggregator.services.queue import select_and_lock
 from completion_aggregator.upsert import upsert
@@ -35,9 +35,12 @@ def want_snapshot(course_id: int) -> None:
 
     Cost: one statement, which writes once per snapshot.
     """
+    now = timezone.now()
     # A wish from before the newest snapshot was begun is as good as none: it may be fulfilled at any moment.
-    is_noted = Q(snapshot_wanted_at__isnull=False) & ~Q(snapshot_wanted_at__lt=F("snapshot_begun_at"))
-    Course.objects.filter(~is_noted, id=course_id).update(snapshot_wanted_at=timezone.now())
+    is_noted = Q(wanted_at__isnull=False) & ~Q(wanted_at__lt=F("begun_at"))
+    wanted_at = Case(When(is_noted, then=F("wanted_at")), default=Value(now, output_field=DateTimeField()))
+    if not SnapshotWish.objects.filter(course_id=course_id).update(wanted_at=wanted_at):
+        SnapshotWish.objects.bulk_create([SnapshotWish(course_id=course_id, wanted_at=now)], ignore_conflicts=True)
 
 
 def take_snapshots(now: datetime) -> int:
@@ -46,16 +49,15 @@ def take_snapshots(now: datetime) -> int:
     The longest waiting come first, and no more than MAX_COURSES. A course of which none can be taken stops nobody,
     and is tried again after the interval. Two who do this at once share the courses.
 
-    Cost: one query, and for each course two statements, those of `selectors.get_course_summary`, and 4 for every
+    Cost: one query, and for each course 3 statements, those of `selectors.get_course_summary`, and 3 for every
     BATCH_SIZE learners whose percent has changed.
     """
     before = now - timedelta(seconds=conf.SNAPSHOT_INTERVAL)
-    due = Course.objects.filter(Q(snapshot_begun_at=None) | Q(snapshot_begun_at__lte=before))
-    due = due.filter(snapshot_wanted_at__isnull=False)
-    courses = due.order_by("snapshot_wanted_at").values_list("id", "course_key")[:MAX_COURSES]
+    due = SnapshotWish.objects.filter(Q(begun_at=None) | Q(begun_at__lte=before), wanted_at__isnull=False)
+    courses = due.order_by("wanted_at").values_list("course_id", "course__course_key")[:MAX_COURSES]
     taken = 0
     for course_id, course_key in list(courses):
-        if not due.filter(id=course_id).update(snapshot_begun_at=now):
+        if not due.filter(course_id=course_id).update(begun_at=now):
             continue  # Somebody else was faster.
         try:
             _take(course_id, course_key, now)
@@ -73,7 +75,7 @@ def _take(course_id: int, course_key: str, now: datetime) -> None:
     _keep_percents(course_id, day)
     _save(course_id, day, get_course_summary(parse_course_key(course_key)))
     # What was noted since it was begun stays noted.
-    Course.objects.filter(id=course_id, snapshot_wanted_at__lt=now).update(snapshot_wanted_at=None)
+    SnapshotWish.objects.filter(course_id=course_id, wanted_at__lt=now).update(wanted_at=None)
 
 
 def _keep_percents(course_id: int, day: date) -> None:

@@ -14,6 +14,7 @@ from django.test import Client
 from opaque_keys.edx.keys import CourseKey
 
 from tests.factories import COURSE_KEY, key
+from tests.openapi.description import assert_as_described
 
 ROOT = "/api/completion/v1/"
 LIST = f"{ROOT}course/"
@@ -63,6 +64,9 @@ def checked(response: Any, status: int) -> Any:
     if status >= 400:
         assert list(data) == ["detail"]
         assert isinstance(data["detail"], str)
+    path = response.request["PATH_INFO"]
+    if path.startswith("/api/completion/v"):
+        assert_as_described(path, response.request["REQUEST_METHOD"], status, data)
     return data
 
 

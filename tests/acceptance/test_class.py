@@ -58,6 +58,9 @@ def names(staff: Any, **query: Any) -> list[str]:
     ("query", "expected"),
     [
         ({"percent_min": "0.5"}, ["bob", "cy"]),
+        # As programs write small numbers.
+        ({"percent_min": "5e-1"}, ["bob", "cy"]),
+        ({"percent_min": "1e-05"}, ["bob", "cy"]),
         ({"percent_max": "0.5"}, ["ada", "bob", "dan"]),
         ({"percent_min": ".25", "percent_max": "0.75"}, ["bob"]),
         ({"percent_max": "0"}, ["ada", "dan"]),
@@ -128,7 +131,7 @@ def test_orderings(people: dict[str, Any], staff: Any, ordering: str, expected: 
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("percent_min", ["abc", "-0.1", "1.1", "50%", "nan", "inf", "1e-1", "٣", "0.5,", "\0", "9" * 5_000]),
+        ("percent_min", ["abc", "-0.1", "1.1", "50%", "nan", "inf", "1e1", "1e999", "٣", "0.5,", "\0", "9" * 5_000]),
         ("percent_max", ["abc", "-1", "2"]),
         ("inactive_days", ["abc", "-1", "36501", "1" * 400]),
         ("search", ["x" * 256, "\0"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -75,9 +76,10 @@ def explained(course: Any, learner: Any) -> Any:
             block("html/h1"),
             block("problem/p1"),
             block("discussion/d1"),
-            block("chapter/c2", "html/h2", "html/h1", "html/secret"),
+            block("chapter/c2", "html/h2", "html/h1", "chapter/later"),
             block("html/h2", optional=True),
-            block("html/secret", staff_only=True),
+            block("chapter/later", "html/h3", start=datetime(9000, 1, 1, tzinfo=UTC)),
+            block("html/h3"),
         ]
     )
     complete(learner, "html/h1", "html/gone")
@@ -92,12 +94,11 @@ def test_the_whole_answer(explained: Any) -> None:
     (aggregate,) = CourseAggregate.objects.all()
     answer = ask(explained, EXPLAIN, {"username": "me"})
 
+    later = {"display_name": None, "reason": "not_released", "release_date": "9000-01-01T00:00:00Z"}
+
     def value(name: str, number: float) -> dict[str, Any]:
         return {"value": number, "modified": modified[key(name)]}
 
-    secret = answer["root"]["children"][1]["children"].pop()
-    assert (secret["counted"], secret["completion"]) == (False, None)
-    assert secret["reason"] in ("hidden", "staff_only"), "as far as the LMS says why"
     assert answer == {
         "course_key": str(COURSE_KEY),
         "username": "ada",
@@ -127,6 +128,7 @@ def test_the_whole_answer(explained: Any) -> None:
                 "chapter/c2",
                 told("html/h2", reason="optional", **value("html/h2", 1.0)),
                 told("html/h1", **value("html/h1", 1.0), counted=False, repeated=True),
+                told("chapter/later", told("html/h3", **later), **later),
                 **sums(1.0, 1.0, 1.0, 1.0),
             ),
             **sums(1.5, 2.0, 1.0, 1.0),
@@ -159,6 +161,38 @@ def test_a_block_is_explained_by_itself(explained: Any) -> None:
     assert answer["parts"] == []
     assert answer["stored"]["completion"] is None
     assert answer["root"]["reason"] == "optional"
+
+
+@pytest.mark.parametrize("who", ["learner", "course staff", "staff"])
+def test_only_staff_see_the_names_of_what_is_hidden(learner: Any, staff: Any, who: str) -> None:
+    publish_course(
+        [
+            block("course/course", "discussion/d1", "html/exam", "discussion/d2", "html/h1"),
+            block("discussion/d1", "html/h2", "html/answers"),
+            block("html/h2"),
+            block("html/answers", staff_only=True),
+            block("html/exam", staff_only=True),
+            block("discussion/d2", staff_only=True),
+            block("html/h1"),
+        ]
+    )
+    user = {"learner": learner, "course staff": RoleFactory().user, "staff": staff}[who]
+
+    root = ask(user, EXPLAIN, {"username": "ada"})["root"]
+
+    def name(text: str) -> str | None:
+        return None if who == "learner" else text
+
+    assert [(each["display_name"], each["reason"]) for each in root["children"]] == [
+        ("discussion/d1", "excluded"),
+        (name("html/exam"), "staff_only"),
+        (name("discussion/d2"), "staff_only"),
+        ("html/h1", "counted"),
+    ]
+    assert [(each["display_name"], each["reason"]) for each in root["children"][0]["children"]] == [
+        ("html/h2", "below_excluded"),
+        (name("html/answers"), "staff_only"),
+    ]
 
 
 @pytest.mark.parametrize("who", ["learner", "course staff", "staff"])

@@ -26,6 +26,9 @@ def test_names_lead_to_the_paths_of_either_mount(mount: str) -> None:
 
     assert reverse(f"{mount}:completion_api_v1:list") == f"{root}v1/course"
     assert reverse(f"{mount}:completion_api_v1:detail", kwargs=course) == f"{root}v1/course/{COURSE_KEY}"
+    assert reverse(f"{mount}:completion_api_v1:explain", kwargs=course) == f"{root}v1/explain/{COURSE_KEY}"
+    assert reverse(f"{mount}:completion_api_v1:bulk") == f"{root}v1/bulk"
+    assert reverse(f"{mount}:completion_api_v1:refresh", kwargs=course) == f"{root}v1/refresh/{COURSE_KEY}"
     assert reverse(f"{mount}:completion_api_v0:aggregator-list") == f"{root}v0/course"
     assert reverse(f"{mount}:completion-progress-bar", kwargs=course) == f"{root}progress_bar/{COURSE_KEY}/"
 

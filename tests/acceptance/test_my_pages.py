@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.db import connection
@@ -14,10 +15,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from opaque_keys.edx.keys import CourseKey
 
+from completion_aggregator import plugin_urls
 from completion_aggregator.dashboard import learner as pages
 from completion_aggregator.models import CourseAggregate
 from completion_aggregator.services import aggregate_stale
+from sample_lms import urls
 from sample_lms.models import Course
+from tests.acceptance import mounts
 from tests.acceptance.helpers import stored_rows
 from tests.acceptance.markup import Page
 from tests.factories import (
@@ -134,7 +138,7 @@ def test_a_course_is_shown_section_by_section(fresh: Any) -> None:
     assert {"class": "button", "href": UNITS[1]} in page.elements["a"]
     # Open is what leads to the next thing.
     assert [list(each) for each in page.elements["details"]] == [["open"], ["open"], [], [], []]
-    assert [each["class"] for each in page.elements["li"] if each.get("aria-current") == "step"] == ["my-vertical"]
+    assert [each for each in page.elements["li"] if each.get("aria-current") == "step"] == [{"aria-current": "step"}]
     (ring,) = [each for each in page.elements["svg"] if "role" in each]
     assert (ring["role"], ring["aria-label"]) == ("img", "Course progress: 33%")
 
@@ -205,10 +209,17 @@ def test_a_course_that_has_not_started_shows_when_it_does(fresh: Any) -> None:
     start = datetime(2200, 5, 6, tzinfo=UTC)
     publish_course([replace(SMALL_COURSE[0], start=start), *SMALL_COURSE[1:]])
 
-    text = Page(show(fresh, COURSE)).text
+    page = Page(show(fresh, COURSE))
 
-    assert "There is nothing to do at the moment. More opens on May 6, 2200." in text
-    assert "33%" not in text
+    assert "There is nothing to do at the moment. More opens on May 6, 2200." in page.text
+    # Nothing of nothing has no percent.
+    assert not [each for each in page.elements["svg"] if each.get("class") == "ring"]
+
+
+def test_what_is_to_do_outside_of_sections_is_told(learner: Any) -> None:
+    publish_course([replace(SMALL_COURSE[0], children=(key("html/h1"),)), *SMALL_COURSE[1:]])
+
+    assert Page(show(learner, COURSE)).text.endswith("There is something left to do in the course. Go to the course")
 
 
 def test_a_unit_without_anything_to_do_says_so(fresh: Any) -> None:
@@ -254,7 +265,7 @@ def test_whoever_is_not_logged_in_is_sent_to_do_so(fresh: Any, settings: Any) ->
 
     for url in (MY, COURSE):
         response = show(None, url)
-        assert (response.status_code, response.url) == (302, f"/login/?next={url}")
+        assert (response.status_code, response.url) == (302, f"/login/?next={quote(url)}")
 
 
 def test_only_courses_of_ones_own_are_shown(fresh: Any, staff: Any) -> None:
@@ -290,9 +301,9 @@ def test_an_old_course_has_a_page(fresh: Any) -> None:
     assert "0 of 6 done" in Page(show(fresh, f"{MY}Org/Course/Run/")).text
 
 
-@pytest.mark.parametrize("urls", ["completion_aggregator.plugin_urls", "tests.acceptance.mounts"])
-def test_each_mount_leads_to_its_own_pages(fresh: Any, settings: Any, urls: str) -> None:
-    settings.ROOT_URLCONF = urls
+@pytest.mark.parametrize("mounts", [plugin_urls, mounts])
+def test_each_mount_leads_to_its_own_pages(fresh: Any, settings: Any, mounts: Any) -> None:
+    settings.ROOT_URLCONF = (*mounts.urlpatterns, *urls.urlpatterns)
 
     for root in ("/completion-aggregator/my/", "/api/completion/my/"):
         assert f"{root}{COURSE_KEY}/" in Page(show(fresh, root)).links

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,11 +12,20 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import resolve
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.engine import CompletionMode, CourseTree
 from completion_aggregator.exceptions import CourseNotFoundError
-from completion_aggregator.lms.base import LMS, Capability, CourseOutline, CourseView, OutlineBlock
+from completion_aggregator.lms.base import (
+    LMS,
+    Capability,
+    CourseOutline,
+    CourseView,
+    HiddenBlock,
+    HiddenReason,
+    OutlineBlock,
+)
 from sample_lms.lms import SampleLMS
 from sample_lms.models import Cohort, CohortMembership, Course, CourseAccessRole, Enrollment, LibrarySelection
 from tests.factories import COURSE_KEY, UserFactory, block, key, publish_course
@@ -75,6 +85,38 @@ LIBRARY = (
 )
 
 
+#: Every way to be hidden, alone and in another.
+HIDING = (
+    block("course/course", "chapter/open", "chapter/noon", "chapter/later", "chapter/staff", "chapter/red"),
+    block("chapter/open", "html/h1", "discussion/d1", "discussion/staff", "library_content/pool"),
+    block("html/h1"),
+    block("discussion/d1"),
+    block("discussion/staff", staff_only=True),
+    block("library_content/pool", *POOL, max_count=3),
+    *map(block, POOL),
+    block("chapter/noon", "html/h2", "discussion/d2", "html/late", "html/red", "html/soon", start=NOON),
+    block("html/h2"),
+    block("discussion/d2"),
+    block("html/late", start=LATER),
+    block("html/red", cohorts=("Red",)),
+    block("html/soon"),
+    block("chapter/later", "html/soon", "html/staff", start=LATER),
+    block("html/staff", staff_only=True),
+    block("chapter/staff", "html/s1", "html/shared", "html/gone", staff_only=True),
+    block("html/s1", start=NOON),
+    block("html/shared"),
+    block("html/gone", cohorts=("Gone",)),
+    block("chapter/red", "html/r1", "html/shared", "html/both", cohorts=("Red",)),
+    block("html/r1"),
+    block("html/both", cohorts=("Red", "Blue")),
+)
+STAFF_ONLY = HiddenBlock(reason=HiddenReason.STAFF_ONLY)
+OTHER_GROUP = HiddenBlock(reason=HiddenReason.OTHER_GROUP)
+NOT_SELECTED = HiddenBlock(reason=HiddenReason.NOT_SELECTED)
+UNTIL_NOON = HiddenBlock(reason=HiddenReason.NOT_RELEASED, release_date=NOON)
+UNTIL_LATER = HiddenBlock(reason=HiddenReason.NOT_RELEASED, release_date=LATER)
+
+
 class World(ABC):
     """What the contract does in an LMS besides asking it."""
 
@@ -98,6 +140,9 @@ class World(ABC):
 
     @abstractmethod
     def give_org_role(self, user: Any, role: str, org: str) -> None: ...
+
+    @abstractmethod
+    def give_name(self, user: Any, name: str) -> None: ...
 
     @abstractmethod
     def make_cohort(self, name: str, *members: Any, course_key: CourseKey = COURSE_KEY) -> int:
@@ -134,6 +179,10 @@ class SampleWorld(World):
 
     def give_org_role(self, user: Any, role: str, org: str) -> None:
         CourseAccessRole.objects.create(user=user, role=role, org=org)
+
+    def give_name(self, user: Any, name: str) -> None:
+        user.first_name, user.last_name = name.split(" ")
+        user.save()
 
     def make_cohort(self, name: str, *members: Any, course_key: CourseKey = COURSE_KEY) -> int:
         Course.objects.filter(course_key=course_key).update(cohorted=True)
@@ -175,6 +224,12 @@ class LMSContract(ABC):
     def leaves(self, lms: LMS, user: Any, now: datetime = NOON) -> set[str]:
         """Return the short names of the blocks that count for a learner."""
         return {text.split("type@")[1].replace("+block@", "/") for text in self.tree(lms, user, now).leaves}
+
+    @staticmethod
+    def hidden(lms: LMS, user: Any, now: datetime = NOON) -> dict[str, HiddenBlock]:
+        """Return what is hidden from a learner, by short names."""
+        found = lms.hidden_blocks(COURSE_KEY, user.pk, now=now)
+        return {text.split("type@")[1].replace("+block@", "/"): why for text, why in found.items()}
 
     def test_enrollments_are_the_active_ones_of_the_whole_site(self, lms: LMS, world: World) -> None:
         ada, bob = UserFactory(), UserFactory()
@@ -220,6 +275,103 @@ class LMSContract(ABC):
         world.give_role(user, "beta_testers")
 
         assert lms.is_course_staff(user, COURSE_KEY) is False
+
+    @pytest.mark.parametrize("role", ["staff", "instructor", "limited_staff", "data_researcher"])
+    def test_staff_courses_are_those_in_which_the_user_works(self, lms: LMS, world: World, role: str) -> None:
+        for course_key in (COURSE_KEY, OTHER_KEY, OLD_KEY, FOREIGN_KEY):
+            world.publish(PLAIN, course_key)
+        here, org, tester = UserFactory(), UserFactory(), UserFactory()
+        world.give_role(here, role)
+        world.give_role(here, role, FOREIGN_KEY)
+        world.give_role(here, "beta_testers", OTHER_KEY)
+        world.give_org_role(org, "staff", "Org")
+        world.give_role(tester, "beta_testers")
+
+        assert set(lms.staff_courses(here)) == {COURSE_KEY, FOREIGN_KEY}
+        assert set(lms.staff_courses(org)) == {COURSE_KEY, OTHER_KEY, OLD_KEY}
+        assert list(lms.staff_courses(tester)) == []
+
+    def test_staff_courses_are_courses_that_exist_and_each_is_told_once(self, lms: LMS, world: World) -> None:
+        world.publish(PLAIN)
+        user = UserFactory()
+        for course_key in (COURSE_KEY, UNKNOWN_KEY):
+            world.give_role(user, "staff", course_key)
+        world.give_role(user, "instructor")
+        world.give_org_role(user, "staff", "Org")
+
+        assert list(lms.staff_courses(user)) == [COURSE_KEY]
+
+    def test_queries_for_staff_courses_do_not_grow_with_the_number_of_courses(self, lms: LMS, world: World) -> None:
+        keys = [CourseKey.from_string(f"course-v1:Org+Course+{run}") for run in range(10)]
+        user = UserFactory()
+        world.give_org_role(user, "staff", "Org")
+        counts = []
+        for published in (keys[:1], keys):
+            for course_key in published:
+                world.publish(PLAIN, course_key)
+            user = get_user_model().objects.get(pk=user.pk)
+            with CaptureQueriesContext(connection) as queries:
+                assert set(lms.staff_courses(user)) == set(published)
+            counts.append(len(queries))
+
+        assert counts[0] == counts[1]
+
+    def test_names_are_told_of_those_who_gave_one(self, lms: LMS, world: World) -> None:
+        zoe, layla, nameless, other = (UserFactory() for _ in range(4))
+        world.give_name(zoe, "Zoë Müller")
+        world.give_name(layla, "ليلى حداد")
+        world.give_name(other, "Not Asked")
+
+        with CaptureQueriesContext(connection) as queries:
+            names = lms.learner_names([zoe.pk, layla.pk, nameless.pk, UNKNOWN_USER])
+
+        assert names == {zoe.pk: "Zoë Müller", layla.pk: "ليلى حداد"}
+        assert len(queries) == 1
+        assert lms.learner_names([]) == {}
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("ada", {"ada.l", "Adam_100%"}),
+            ("ADA", {"ada.l", "Adam_100%"}),
+            ("lovel", {"ada.l"}),
+            ("m_1", {"Adam_100%"}),
+            ("0%", {"Adam_100%"}),
+            ("%", {"Adam_100%"}),
+            ("حدا", {"layla"}),
+            ("nobody", set()),
+        ],
+    )
+    def test_learners_are_found_by_username_and_name(
+        self, lms: LMS, world: World, text: str, expected: set[str]
+    ) -> None:
+        world.give_name(UserFactory(username="ada.l"), "A. Lovelace")
+        world.give_name(UserFactory(username="layla"), "ليلى حداد")
+        UserFactory(username="Adam_100%")
+        UserFactory(username="bob")
+
+        found = get_user_model().objects.filter(pk__in=lms.matching_learners(text))
+
+        assert {user.username for user in found} == expected
+
+    def test_learners_who_are_found_can_be_sought_among_the_enrolled(self, lms: LMS, world: World) -> None:
+        ada, adam = UserFactory(username="ada"), UserFactory(username="adam")
+        world.enroll(ada)
+        world.enroll(adam, OTHER_KEY)
+
+        enrollments = lms.enrollments().filter(course_id=COURSE_KEY, user_id__in=lms.matching_learners("ada"))
+
+        assert [row.user_id for row in enrollments] == [ada.pk]
+
+    def test_each_block_has_a_place_of_its_own(self, lms: LMS, world: World) -> None:
+        urls = {lms.block_url(COURSE_KEY, each.key) for each in PLAIN}
+        old = lms.block_url(OLD_KEY, str(OLD_KEY.make_usage_key("html", "h1")))
+
+        assert len(urls | {old}) == len(PLAIN) + 1
+        for url in urls | {old}:
+            assert url is not None
+            assert url.startswith("/")
+            resolve(url)
 
     def test_versions_are_told_of_courses_that_exist(self, lms: LMS, world: World) -> None:
         world.publish(PLAIN)
@@ -516,6 +668,148 @@ class LMSContract(ABC):
 
         assert len(self.leaves(lms, UserFactory(is_staff=True))) == 4
 
+    def test_nothing_is_hidden_where_everybody_sees_everything(self, lms: LMS, world: World) -> None:
+        world.publish(PLAIN)
+
+        assert self.hidden(lms, UserFactory()) == {}
+
+    def test_what_is_hidden_is_told_with_its_reason(self, lms: LMS, world: World) -> None:
+        world.publish(HIDING)
+        user = UserFactory()
+        world.enroll(user)
+        world.select(user, key("library_content/pool"), [key(name) for name in POOL[:3]])
+
+        for_others = {
+            "discussion/staff": STAFF_ONLY,
+            "html/red": OTHER_GROUP,
+            "html/staff": STAFF_ONLY,
+            "chapter/staff": STAFF_ONLY,
+            "html/s1": STAFF_ONLY,
+            # By the other chapter, it is only for another group.
+            "html/shared": OTHER_GROUP,
+            "html/gone": STAFF_ONLY,
+            "chapter/red": OTHER_GROUP,
+            "html/r1": OTHER_GROUP,
+            "html/both": OTHER_GROUP,
+        } | dict.fromkeys(POOL[3:], NOT_SELECTED)
+        later = {"html/late": UNTIL_LATER, "chapter/later": UNTIL_LATER}
+        # By one chapter at noon, by the other later.
+        at_noon = dict.fromkeys(("chapter/noon", "html/h2", "discussion/d2", "html/soon"), UNTIL_NOON)
+        assert self.hidden(lms, user, NOON - A_MOMENT) == for_others | later | at_noon
+        assert self.hidden(lms, user, NOON) == for_others | later
+        assert self.hidden(lms, user, LATER) == for_others
+
+    def test_what_is_for_the_learners_group_is_not_hidden(self, lms: LMS, world: World) -> None:
+        world.publish(HIDING)
+        red, blue = UserFactory(), UserFactory()
+        world.make_cohort("Red", red)
+        world.make_cohort("Blue", blue)
+
+        for_staff = {
+            "discussion/staff": STAFF_ONLY,
+            "html/staff": STAFF_ONLY,
+            "chapter/staff": STAFF_ONLY,
+            "html/s1": STAFF_ONLY,
+            "html/gone": STAFF_ONLY,
+        }
+        for_red = dict.fromkeys(("html/red", "html/shared", "chapter/red", "html/r1", "html/both"), OTHER_GROUP)
+        for user, expected in ((red, for_staff), (blue, for_staff | for_red)):
+            hidden = self.hidden(lms, user, LATER)
+            assert {name: why for name, why in hidden.items() if name not in POOL} == expected
+            assert [why for name, why in hidden.items() if name in POOL] == [NOT_SELECTED] * 7
+
+    def test_from_staff_only_what_was_not_drawn_is_hidden(self, lms: LMS, world: World) -> None:
+        world.publish(HIDING)
+        user = UserFactory(is_staff=True)
+        world.select(user, key("library_content/pool"), [key(name) for name in POOL[:3]])
+
+        assert self.hidden(lms, user, NOON - A_MOMENT) == dict.fromkeys(POOL[3:], NOT_SELECTED)
+
+    def test_before_a_course_begins_all_but_the_course_is_hidden(self, lms: LMS, world: World) -> None:
+        blocks = [
+            block("course/course", "html/h1", "html/later", "html/staff", start=NOON),
+            block("html/h1"),
+            block("html/later", start=LATER),
+            block("html/staff", staff_only=True),
+        ]
+        world.publish(blocks)
+
+        assert self.hidden(lms, UserFactory(), NOON - A_MOMENT) == {
+            "html/h1": UNTIL_NOON,
+            "html/later": UNTIL_LATER,
+            "html/staff": STAFF_ONLY,
+        }
+
+    @pytest.mark.parametrize(
+        ("flags", "why"), [({"staff_only": True}, STAFF_ONLY), ({"cohorts": ("Red",)}, OTHER_GROUP)]
+    )
+    def test_of_a_course_that_is_for_others_all_but_the_course_is_hidden(
+        self, lms: LMS, world: World, flags: dict[str, Any], why: HiddenBlock
+    ) -> None:
+        world.publish([block("course/course", "chapter/c1", **flags), block("chapter/c1", "html/h1"), block("html/h1")])
+
+        assert self.hidden(lms, UserFactory()) == {"chapter/c1": why, "html/h1": why}
+
+    def test_unreleased_blocks_are_not_hidden_when_they_count(self, lms: LMS, world: World, settings: Any) -> None:
+        settings.COMPLETION_AGGREGATOR_AGGREGATE_UNRELEASED_BLOCKS = True
+        world.publish(DATED)
+
+        assert self.hidden(lms, UserFactory(), NOON - A_MOMENT) == {}
+
+    def test_nothing_is_hidden_from_a_learner_who_does_not_exist(self, lms: LMS, world: World) -> None:
+        world.publish(HIDING)
+
+        assert lms.hidden_blocks(COURSE_KEY, UNKNOWN_USER, now=NOON) == {}
+
+    def test_an_unknown_course_hides_nothing(self, lms: LMS, world: World) -> None:
+        with pytest.raises(CourseNotFoundError):
+            lms.hidden_blocks(UNKNOWN_KEY, UserFactory().pk, now=NOON)
+
+    @pytest.mark.parametrize("now", [NOON - A_MOMENT, NOON, LATER])
+    @pytest.mark.parametrize("blocks", [PLAIN, DATED, FOR_STAFF, COHORTED, LIBRARY, HIDING])
+    def test_what_does_not_count_is_hidden_or_of_a_kind_that_counts_for_nobody(
+        self, lms: LMS, world: World, blocks: Sequence[Any], now: datetime
+    ) -> None:
+        world.publish(blocks)
+        users = [UserFactory() for _ in range(4)] + [UserFactory(is_staff=True)]
+        world.make_cohort("Red", users[0])
+        world.make_cohort("Blue", users[1])
+        world.give_role(users[2], "staff")
+        outline = lms.course_outline(COURSE_KEY)
+        # What is excluded, and what is below a block that counts as one.
+        uncounted = {
+            each.key
+            for above in outline.blocks
+            if above.mode != CompletionMode.AGGREGATOR
+            for each in outline.blocks
+            if each.key in outline.below(above.key) and (each is not above or above.mode == CompletionMode.EXCLUDED)
+        }
+
+        for user in users:
+            tree, hidden = self.tree(lms, user, now), lms.hidden_blocks(COURSE_KEY, user.pk, now=now)
+            counted = {*tree.aggregators, *tree.leaves}
+            assert counted.isdisjoint(hidden)
+            assert counted | hidden.keys() | uncounted == {each.key for each in outline.blocks}
+
+    @pytest.mark.parametrize("blocks", [DATED, COHORTED])
+    def test_queries_for_what_is_hidden_do_not_grow_with_the_course(
+        self, lms: LMS, world: World, blocks: Sequence[Any]
+    ) -> None:
+        user = UserFactory()
+        first, *others = blocks
+        many = [block(f"html/more{number}", staff_only=True) for number in range(30)]
+        counts = []
+        for more in (many[:1], many[:1], many):
+            root = replace(first, children=(*first.children, *(each.key for each in more)))
+            world.publish([root, *others, *more])
+            lms.course_outline(COURSE_KEY)
+            with CaptureQueriesContext(connection) as queries:
+                assert len(self.hidden(lms, user)) >= len(more)
+            counts.append(len(queries))
+
+        # The first time, more is looked up that is then remembered.
+        assert counts[1] == counts[2]
+
     def test_the_next_publication_is_seen_at_once(self, lms: LMS, world: World) -> None:
         user = UserFactory()
         world.publish(PLAIN)
@@ -600,6 +894,10 @@ class TestSampleLMS(LMSContract):
 
     def test_the_sample_lms_has_every_capability(self, lms: LMS) -> None:
         assert lms.capabilities == set(Capability)
+
+    def test_the_course_and_its_blocks_have_pages(self, lms: LMS) -> None:
+        assert lms.block_url(COURSE_KEY, key("course/course")) == f"/courses/{COURSE_KEY}/"
+        assert lms.block_url(COURSE_KEY, key("html/h1")) == f"/courses/{COURSE_KEY}/jump_to/{key('html/h1')}/"
 
     def test_a_cohorted_course_without_cohorts_has_no_cohorts_yet(self, lms: LMS) -> None:
         publish_course(PLAIN)

@@ -14,7 +14,10 @@ from completion_aggregator.lms.base import LMS, Capability
 from completion_aggregator.lms.openedx import OpenEdX
 from tests import openedx
 from tests.contract.test_lms_contract import LMSContract, World
-from tests.factories import COURSE_KEY
+from tests.factories import COURSE_KEY, key
+
+#: As the platform has it.
+COURSE_ID_PATTERN = r"(?P<course_id>[^/+]+(/|\+)[^/+]+(/|\+)[^/?]+)"
 
 
 class OpenEdXWorld(World):
@@ -41,6 +44,9 @@ class OpenEdXWorld(World):
     def give_org_role(self, user: Any, role: str, org: str) -> None:
         openedx.give_org_role(user, role, org)
 
+    def give_name(self, user: Any, name: str) -> None:
+        openedx.give_name(user, name)
+
     def make_cohort(self, name: str, *members: Any, course_key: CourseKey = COURSE_KEY) -> int:
         return openedx.make_cohort(name, *members, course_key=course_key)
 
@@ -52,6 +58,11 @@ class OpenEdXWorld(World):
 
 
 class TestOpenEdX(LMSContract):
+    @pytest.fixture(autouse=True)
+    def _urls(self, settings: Any) -> None:
+        settings.COURSE_ID_PATTERN = COURSE_ID_PATTERN
+        settings.ROOT_URLCONF = "lms.urls"
+
     @pytest.fixture
     def lms(self) -> LMS:
         return OpenEdX()
@@ -59,6 +70,17 @@ class TestOpenEdX(LMSContract):
     @pytest.fixture
     def world(self) -> World:
         return OpenEdXWorld()
+
+    def test_blocks_are_found_by_the_platforms_page(self, lms: LMS) -> None:
+        assert (
+            lms.block_url(COURSE_KEY, key("course/course")) == f"/courses/{COURSE_KEY}/jump_to/{key('course/course')}"
+        )
+        assert lms.block_url(COURSE_KEY, key("html/h1")) == f"/courses/{COURSE_KEY}/jump_to/{key('html/h1')}"
+
+    def test_in_studio_blocks_are_nowhere(self, lms: LMS, settings: Any) -> None:
+        settings.ROOT_URLCONF = "cms.urls"
+
+        assert lms.block_url(COURSE_KEY, key("html/h1")) is None
 
     def test_open_edx_has_every_capability(self, lms: LMS) -> None:
         assert lms.capabilities == set(Capability)

@@ -358,10 +358,11 @@ def test_the_cleanup_deletes_what_nobody_asks_for_again(learners: list[Any]) -> 
     CourseAggregate.objects.create(course=course, user_id=gone_id)
     StaleCompletion.objects.create(user_id=gone_id, course_key=str(COURSE_KEY))
 
-    assert run("run_aggregator_cleanup") == [
-        "deleted: 1 markers, 1 course aggregates, 0 block aggregates, 0 reached thresholds, 4 blocks, 0 notes of chunks, "
-        "0 learner snapshots, 0 old snapshots"
-    ]
+    (line,) = run("run_aggregator_cleanup")
+    assert line == (
+        "deleted: 1 markers, 1 course aggregates, 0 block aggregates, 0 reached thresholds, 4 blocks, 0 notes of "
+        "chunks, 0 learner snapshots, 0 old snapshots"
+    )
     assert CourseBlock.objects.filter(position=None).count() == 0
     assert_stored_is_computed(COURSE_KEY)
 

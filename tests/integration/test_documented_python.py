@@ -52,6 +52,8 @@ def test_the_examples_run_and_tell_the_truth(people: list[Any]) -> None:
 
     variables = run("recompute", **names)
     assert (variables["percent"], variables["chapters"]) == (2 / 6, chapters)
+    assert variables["sections"] == [("chapter/c1", 0.25, None), ("chapter/c2", 0.5, None)]
+    assert variables["go_on"] == f"/courses/{COURSE_KEY}/jump_to/{key('vertical/v1')}/"
     assert variables["eligible"] == [bob.pk]
     assert variables["by_user"] == {ada.pk: 2 / 6, cy.pk: 0.0}
     activity = CourseAggregate.objects.get(user=ada).last_modified

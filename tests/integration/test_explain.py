@@ -12,9 +12,9 @@ from django.db import transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from completion_aggregator.engine import Tally
+from completion_aggregator.engine import Block, CompletionMode, CourseTree, Tally
 from completion_aggregator.exceptions import CourseNotFoundError, UnknownBlockError, UnknownUserError
-from completion_aggregator.lms.base import HiddenBlock, HiddenReason
+from completion_aggregator.lms.base import CourseView, HiddenBlock, HiddenReason
 from completion_aggregator.models import StaleCompletion
 from completion_aggregator.selectors import ExplainedBlock, Explanation, explain_completion, get_course_completion
 from completion_aggregator.selectors.explain import OpenMarkers, Part, Stored
@@ -34,6 +34,7 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
+AGGREGATOR = CompletionMode.AGGREGATOR
 NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 
 
@@ -44,6 +45,21 @@ class TellingLMS(SampleLMS):
 
     def hidden_blocks(self, course_key: Any, user_id: int, *, now: datetime) -> dict[str, HiddenBlock]:
         return self.noted
+
+
+class SplittingLMS(SampleLMS):
+    """An LMS that takes some blocks out for everybody, and puts what they hold in their place."""
+
+    def course_views(self, course_key: Any, user_ids: Collection[int], *, now: datetime) -> Any:
+        blocks = [
+            Block(key=key("course/course"), block_type="course", mode=AGGREGATOR, children=(key("vertical/v1"),)),
+            Block(key=key("vertical/v1"), block_type="vertical", mode=AGGREGATOR, children=(key("html/h1"),)),
+            Block(key=key("html/h1"), block_type="html"),
+        ]
+        return [CourseView(tree=CourseTree.build(blocks), user_ids=tuple(user_ids))]
+
+    def hidden_blocks(self, course_key: Any, user_id: int, *, now: datetime) -> dict[str, HiddenBlock]:
+        return {key("html/h2"): HiddenBlock(reason=HiddenReason.OTHER_GROUP)}
 
 
 class BusyLMS(SampleLMS):
@@ -160,17 +176,15 @@ HIDDEN = [
         (HiddenBlock(reason=HiddenReason.OTHER_GROUP), "other_group", None),
         (HiddenBlock(reason=HiddenReason.NOT_SELECTED), "not_selected", None),
         (HiddenBlock(reason=HiddenReason.UNKNOWN), "hidden", None),
-        (None, "hidden", None),
     ],
 )
 def test_what_is_hidden_has_the_reason_of_the_lms_with_all_below_it(
-    learner: Any, telling: Any, hidden: HiddenBlock | None, reason: str, release_date: datetime | None
+    learner: Any, telling: Any, hidden: HiddenBlock, reason: str, release_date: datetime | None
 ) -> None:
     publish_course(HIDDEN)
-    if hidden is not None:
-        telling[key("chapter/c1")] = hidden
-        # What is seen is not hidden, whatever the LMS says.
-        telling[key("html/h1")] = hidden
+    telling[key("chapter/c1")] = hidden
+    # What is seen is not hidden, whatever the LMS says.
+    telling[key("html/h1")] = hidden
 
     found = {each.display_name: each for each in explain_completion(learner, COURSE_KEY).root.walk()}
 
@@ -178,6 +192,51 @@ def test_what_is_hidden_has_the_reason_of_the_lms_with_all_below_it(
     for name in ("chapter/c1", "discussion/d1", "html/h3", "html/h2"):
         assert found[name].standing == (reason, release_date)
         assert (found[name].counted, found[name].tally) == (False, None)
+
+
+def test_an_lms_that_tells_nothing_leaves_it_at_hidden(learner: Any, telling: Any) -> None:
+    publish_course(HIDDEN)
+
+    assert reasons(learner) == {
+        "course/course": "counted",
+        "chapter/c1": "hidden",
+        "discussion/d1": "excluded",
+        "html/h3": "below_excluded",
+        "html/h2": "hidden",
+        "html/h1": "counted",
+    }
+
+
+def test_the_sample_lms_tells_every_reason(learner: Any) -> None:
+    publish_course(
+        [
+            block("course/course", "html/h1", "html/later", "html/staff", "vertical/red", "library_content/bank"),
+            block("html/h1"),
+            block("html/later", start=NEVER),
+            block("html/staff", staff_only=True),
+            block("vertical/red", "html/h2", cohorts=("Red",)),
+            block("html/h2"),
+            block("library_content/bank", "html/b1", "html/b2", max_count=1),
+            block("html/b1"),
+            block("html/b2"),
+        ],
+        cohorts=["Red"],
+    )
+
+    found = reasons(learner)
+
+    assert sorted([found.pop("html/b1"), found.pop("html/b2")]) == ["counted", "not_selected"]
+    assert found == {
+        "course/course": "counted",
+        "html/h1": "counted",
+        "html/later": "not_released",
+        "html/staff": "staff_only",
+        "vertical/red": "other_group",
+        "html/h2": "other_group",
+        "library_content/bank": "counted",
+    }
+    later = explain_completion(learner, COURSE_KEY, root_block=key("html/later"))
+    assert later.root.standing.release_date == NEVER
 
 
 # --- several parents ------------------------------------------------------------------------------------------------
@@ -272,6 +331,36 @@ def test_what_a_bank_has_not_drawn_counts_where_it_stands_elsewhere(learner: Any
         ("html/h2", "counted", True, False),
     ]
     assert leaves(explain_completion(learner, COURSE_KEY, root_block=key("library_content/bank"))) == []
+
+
+def test_what_a_test_of_two_ways_holds_stands_in_its_place(learner: Any, settings: Any) -> None:
+    publish_course(
+        [
+            block("course/course", "vertical/v1"),
+            block("vertical/v1", "split_test/t1"),
+            block("split_test/t1", "html/h1", "html/h2"),
+            block("html/h1"),
+            block("html/h2"),
+        ]
+    )
+    settings.COMPLETION_AGGREGATOR_LMS = f"{__name__}.SplittingLMS"
+    complete(learner, "html/h1")
+
+    explanation = explain_completion(learner, COURSE_KEY)
+    unit = explain_completion(learner, COURSE_KEY, root_block=key("vertical/v1"))
+    test = explain_completion(learner, COURSE_KEY, root_block=key("split_test/t1"))
+
+    assert rows(explanation) == [
+        ("course/course", "counted", True, False),
+        ("vertical/v1", "counted", True, False),
+        ("split_test/t1", "hidden", False, False),
+        ("html/h1", "counted", True, False),
+        ("html/h2", "other_group", False, False),
+    ]
+    assert explanation.tally[:2] == (1.0, 1)
+    assert [(part.display_name, part.share) for part in unit.parts] == [("html/h1", 1.0)]
+    # As the detail answers.
+    assert (test.tally, test.parts) == (Tally(0.0, 0), [])
 
 
 # --- numbers --------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.models import Course, CourseAggregate, CourseSnapshot, LearnerSnapshot
+from completion_aggregator.models import Course, CourseAggregate, CourseSnapshot, LearnerSnapshot, SnapshotWish
 from completion_aggregator.selectors import (
     LearnerTrendPoint,
     TrendPoint,
@@ -34,6 +34,7 @@ from completion_aggregator.services import (
     snapshots,
     take_snapshots,
 )
+from completion_aggregator.services.snapshots import want_snapshot
 from completion_aggregator.tasks import dispatch
 from sample_lms.lms import SampleLMS
 from sample_lms.models import Enrollment
@@ -276,17 +277,23 @@ def test_the_service_the_task_and_the_command_take_them(course: Any, settings: A
 def test_an_aggregation_notes_it_by_one_statement(course: Any, now: datetime) -> None:
     user = learner(3)
     take_snapshots(now)
-    before = Course.objects.get().snapshot_wanted_at
-    counts = []
+    assert list(SnapshotWish.objects.values_list("wanted_at", "begun_at")) == [(None, now)]
+    wishes = []
     for value in (0.5, 0.7):
         complete(user, "html/h4", value=value)
         with CaptureQueriesContext(connection) as queries:
             aggregate_stale()
-        counts.append([each["sql"] for each in queries if "snapshot_wanted_at" in each["sql"].split("WHERE")[0]])
+        verbs = [each["sql"].split(" ")[0] for each in queries if SnapshotWish._meta.db_table in each["sql"]]
+        assert verbs == ["UPDATE"]
+        wishes.append(SnapshotWish.objects.get().wanted_at)
 
-    assert before is None
-    assert [[sql.split(" ")[0] for sql in each] for each in counts] == [["UPDATE"], ["UPDATE"]]
-    assert Course.objects.get().snapshot_wanted_at is not None
+    # It is the first wish that counts, unless a snapshot was begun since.
+    assert wishes[0] is not None
+    assert wishes[0] < now
+    assert wishes[1] > wishes[0]
+    SnapshotWish.objects.update(begun_at=None)
+    want_snapshot(SnapshotWish.objects.get().course_id)
+    assert SnapshotWish.objects.get().wanted_at == wishes[1]
 
 
 # --- what was -------------------------------------------------------------------------------------------------------

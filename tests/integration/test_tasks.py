@@ -101,6 +101,8 @@ def test_cleaning_up_reports_in_rows(learner: Any) -> None:
         "reached_thresholds": 0,
         "blocks": 0,
         "chunks": 0,
+        "learner_snapshots": 0,
+        "old_snapshots": 0,
     }
 
 

@@ -117,6 +117,24 @@ def send(until: Event, seed: int) -> None:
         send_reached_thresholds()
 
 
+def look(until: Event, seed: int) -> None:
+    """Take a snapshot as soon as one is wanted; none may fail."""
+    from django.conf import settings
+    from django.utils import timezone
+
+    from completion_aggregator.services import take_snapshots
+
+    failures: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: failures.append(repr(record.exc_info and record.exc_info[1]))  # type: ignore[method-assign]
+    logging.getLogger("completion_aggregator.services.snapshots").addHandler(handler)
+    settings.COMPLETION_AGGREGATOR_SNAPSHOT_INTERVAL = 0
+    while not until.is_set():
+        take_snapshots(timezone.now())
+        time.sleep(0.002)
+    assert failures == [], failures[:5]
+
+
 def die_at(until: Event, seed: int, *, name: str) -> None:
     """Aggregate everybody, and be killed by the first receiver of a signal."""
     from completion_aggregator import signals

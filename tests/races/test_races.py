@@ -17,11 +17,13 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
+from django.test import Client
 from django.utils import timezone
 
 from completion_aggregator.models import BlockAggregate, CourseAggregate, OldAggregate, StaleCompletion, Takeover
 from completion_aggregator.services import aggregate_stale, mark_course
 from completion_aggregator.services.takeover import take_over_batch
+from tests.acceptance.helpers import REFRESH
 from tests.factories import COURSE_KEY, EnrollmentFactory, UserFactory, complete, key, publish_course
 from tests.races import actors
 from tests.truth import assert_stored_is_computed, computed
@@ -273,4 +275,31 @@ def test_a_worker_leaves_a_learner_alone_whom_another_one_has(learners: list[Any
 
     assert (report.learners, report.skipped, report.resolved) == (1, 1, 1)
     assert aggregate_stale().learners == 1
+    assert_all_is_right()
+
+
+def test_a_refresh_leaves_a_learner_alone_whom_a_worker_has(learners: list[Any]) -> None:
+    aggregate_stale()
+    learner = learners[0]
+    complete(learner, "html/h1")
+    locked, may_commit = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            list(CourseAggregate.objects.select_for_update().filter(user=learner))
+            locked.set()
+            may_commit.wait(30)
+
+    worker = in_thread(hold)
+    assert locked.wait(30)
+    client = Client()
+    client.force_login(learner)
+    answers = [client.post(REFRESH, {"username": "me"}, content_type="application/json")]
+    may_commit.set()
+    worker.join()
+    answers.append(client.post(REFRESH, {"username": "me"}, content_type="application/json"))
+
+    assert [answer.status_code for answer in answers] == [202, 200]
+    assert answers[0].json() == {"queued": 1}
+    assert answers[1].json()["completion"]["earned"] == 1.0
     assert_all_is_right()

@@ -10,7 +10,7 @@ import pytest
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.exceptions import NotSupportedByLMSError
-from completion_aggregator.lms.base import LMS, CourseOutline, OutlineBlock
+from completion_aggregator.lms.base import LMS, CourseOutline, HiddenBlock, HiddenReason, OutlineBlock
 
 COURSE_KEY = CourseKey.from_string("course-v1:Org+Course+Run")
 NOON = datetime(2025, 1, 1, 12, tzinfo=UTC)
@@ -85,6 +85,77 @@ def test_below_reaches_a_block_by_either_parent() -> None:
     course = outline((1, 2), (3,), (3,), ())
 
     assert (course.below("b1"), course.below("b2")) == ({"b1", "b3"}, {"b2", "b3"})
+
+
+STAFF_ONLY = HiddenBlock(reason=HiddenReason.STAFF_ONLY)
+OTHER_GROUP = HiddenBlock(reason=HiddenReason.OTHER_GROUP)
+NOT_SELECTED = HiddenBlock(reason=HiddenReason.NOT_SELECTED)
+UNKNOWN = HiddenBlock(reason=HiddenReason.UNKNOWN)
+UNTIL_NOON = HiddenBlock(reason=HiddenReason.NOT_RELEASED, release_date=NOON)
+UNTIL_LATER = HiddenBlock(reason=HiddenReason.NOT_RELEASED, release_date=LATER)
+
+
+def test_what_is_below_a_hidden_block_is_hidden_for_the_same_reason() -> None:
+    course = outline((1, 4), (2, 3), (), (), (5,), ())
+
+    assert course.hidden({"b1": STAFF_ONLY}) == {"b1": STAFF_ONLY, "b2": STAFF_ONLY, "b3": STAFF_ONLY}
+
+
+def test_the_course_block_is_never_hidden_but_hides_what_is_in_it() -> None:
+    assert outline((1,), (2,), ()).hidden({"b0": UNTIL_NOON}) == {"b1": UNTIL_NOON, "b2": UNTIL_NOON}
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "expected"),
+    [
+        (UNTIL_NOON, UNTIL_LATER, UNTIL_LATER),
+        (UNTIL_LATER, UNTIL_NOON, UNTIL_LATER),
+        (UNTIL_NOON, OTHER_GROUP, OTHER_GROUP),
+        (OTHER_GROUP, UNTIL_NOON, OTHER_GROUP),
+        (OTHER_GROUP, NOT_SELECTED, NOT_SELECTED),
+        (STAFF_ONLY, NOT_SELECTED, STAFF_ONLY),
+        (STAFF_ONLY, UNKNOWN, UNKNOWN),
+    ],
+)
+def test_of_two_reasons_on_a_way_the_one_that_lasts_longer_counts(
+    above: HiddenBlock, below: HiddenBlock, expected: HiddenBlock
+) -> None:
+    assert outline((1,), (2,), ()).hidden({"b1": above, "b2": below}) == {"b1": above, "b2": expected}
+
+
+def test_a_block_is_hidden_only_if_no_way_leads_to_it() -> None:
+    course = outline((1, 2), (3,), (3,), (4,), ())
+
+    assert course.hidden({"b1": STAFF_ONLY}) == {"b1": STAFF_ONLY}
+    assert course.hidden({"b2": STAFF_ONLY}) == {"b2": STAFF_ONLY}
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_of_two_ways_the_one_that_opens_first_counts(is_first: bool) -> None:
+    course = outline((1, 2), (3,), (3,), (4,), ())
+    first, second = (UNTIL_NOON, STAFF_ONLY) if is_first else (STAFF_ONLY, UNTIL_NOON)
+
+    assert course.hidden({"b1": first, "b2": second}) == {
+        "b1": first,
+        "b2": second,
+        "b3": UNTIL_NOON,
+        "b4": UNTIL_NOON,
+    }
+
+
+def test_what_was_not_drawn_is_hidden_unless_it_is_elsewhere_too() -> None:
+    course = outline((1, 4), (2, 3), (), (), (3,))
+
+    assert course.hidden({}, {("b1", "b2"), ("b1", "b3")}) == {"b2": NOT_SELECTED}
+
+
+def test_hidden_blocks_end_even_where_blocks_contain_each_other() -> None:
+    assert outline((1,), (2,), (1,)).hidden({"b2": STAFF_ONLY}) == {"b2": STAFF_ONLY}
+
+
+def test_an_lms_that_knows_no_places_and_hides_nothing_says_so() -> None:
+    assert PlainLMS().block_url(COURSE_KEY, "block") is None
+    assert PlainLMS().hidden_blocks(COURSE_KEY, 1, now=NOON) == {}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from completion.waffle import ENABLE_COMPLETION_TRACKING_SWITCH
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema_view
 from opaque_keys.edx.keys import CourseKey, UsageKey
 from rest_framework import status
 from rest_framework.exceptions import NotFound, ParseError
@@ -17,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from completion_aggregator.api.common import CompletionView
+from completion_aggregator.api.schema import operations
 from completion_aggregator.api.v1 import views as v1
 from completion_aggregator.exceptions import InvalidKeyError
 from completion_aggregator.selectors import CourseCompletion, get_course_completion
@@ -47,6 +49,7 @@ class _CompletionViewV0(CompletionView):
         return results
 
 
+@extend_schema_view(get=operations.list_course_completions_v0)
 class CompletionListView(_CompletionViewV0, v1.CompletionListView):
     """One learner's completion of each course that the learner is actively enrolled in."""
 
@@ -54,6 +57,7 @@ class CompletionListView(_CompletionViewV0, v1.CompletionListView):
 class CompletionDetailView(_CompletionViewV0):
     """One learner's completion of one course, by itself instead of on a page."""
 
+    @operations.get_course_completion_v0
     def get(self, request: Request, course_key: str) -> Response:
         key = self.get_course_key(course_key)
         requested_fields = self.get_requested_fields()
@@ -68,6 +72,7 @@ class CompletionDetailView(_CompletionViewV0):
 class CompletionBlockUpdateView(CompletionView):
     """Takes the requester's completion of one block of a course. Nobody can do so for others."""
 
+    @operations.submit_block_completion_v0
     def post(self, request: Request, course_key: str, block_key: str) -> Response:
         key = self.get_course_key(course_key)
         completion = self._completion()

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from completion_aggregator.api.common import CompletionView, UnavailableError
+from completion_aggregator.api.schema import operations
 from completion_aggregator.exceptions import CompletionAggregatorError, CourseNotFoundError, UnknownBlockError
 from completion_aggregator.selectors import explain_completion
 from completion_aggregator.serializers import ExplanationSerializer
@@ -23,6 +24,7 @@ class CompletionExplanationView(CompletionView):
     Computed for this answer; nothing is saved.
     """
 
+    @operations.explain_completion
     def get(self, request: Request, course_key: str) -> Response:
         key = self.get_course_key(course_key)
         root_block = self.get_root_block(key)
@@ -39,4 +41,4 @@ class CompletionExplanationView(CompletionView):
         except CompletionAggregatorError:
             log.warning("Course %s cannot be explained", key, exc_info=True)
             raise UnavailableError from None
-        return Response(ExplanationSerializer(explanation, with_errors=self.is_staff(key)).data)
+        return Response(ExplanationSerializer(explanation, for_staff=self.is_staff(key)).data)

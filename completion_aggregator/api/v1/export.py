@@ -14,6 +14,7 @@ from rest_framework.request import Request
 
 from completion_aggregator.api.common import CompletionView
 from completion_aggregator.api.filters import read_filter, read_ordering
+from completion_aggregator.api.schema import operations
 from completion_aggregator.exports import EXPORT_FIELDS, Export, ExportType
 
 CONTENT_TYPES = {
@@ -35,6 +36,7 @@ class CompletionExportView(CompletionView):
     extra_fields = EXPORT_FIELDS
     content_negotiation_class = _ByParameter
 
+    @operations.export_course_completion
     def get(self, request: Request, course_key: str) -> StreamingHttpResponse:
         key = self.get_course_key(course_key)
         if not self.is_staff(key):

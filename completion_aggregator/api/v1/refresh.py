@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import SimpleRateThrottle
 
 from completion_aggregator.api.common import CompletionView, UnavailableError
+from completion_aggregator.api.schema import operations
 from completion_aggregator.compat import get_lms
 from completion_aggregator.conf import conf
 from completion_aggregator.selectors import get_course_completion
@@ -47,6 +48,7 @@ class CompletionRefreshView(CompletionView):
 
     throttle_classes = (RefreshThrottle,)
 
+    @operations.refresh_completion
     def post(self, request: Request, course_key: str) -> Response:
         key = self.get_course_key(course_key)
         requested_fields = self.get_requested_fields()

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from completion_aggregator.api.common import CompletionView
+from completion_aggregator.api.schema import operations
 from completion_aggregator.api.v1.views import add_migration
 from completion_aggregator.selectors import get_course_summary
 from completion_aggregator.serializers import CourseSummarySerializer
@@ -20,6 +21,7 @@ class CourseSummaryView(CompletionView):
     everybody; worked out for this answer from what is stored.
     """
 
+    @operations.get_course_summary
     def get(self, request: Request, course_key: str) -> Response:
         key = self.get_course_key(course_key)
         if not self.is_staff(key):

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from completion_aggregator.api.common import CompletionView, RosterPagination, UserEnrollments
 from completion_aggregator.api.filters import read_cohorts, read_filter, read_ordering, read_roles
+from completion_aggregator.api.schema import operations
 from completion_aggregator.compat import get_lms
 from completion_aggregator.exceptions import NotSupportedByLMSError, UnknownBlockError
 from completion_aggregator.selectors import (
@@ -40,6 +41,7 @@ def add_migration(response: Response) -> Response:
 class CompletionListView(CompletionView):
     """One learner's completion of each course that the learner is actively enrolled in."""
 
+    @operations.list_course_completions
     def get(self, request: Request) -> Response:
         requested_fields = self.get_requested_fields()
         self.get_include_optional()
@@ -61,9 +63,11 @@ class CompletionDetailView(CompletionView):
 
     extra_fields = EXTRA_FIELDS | {"as_of", "names"}
 
+    @operations.get_course_completion
     def get(self, request: Request, course_key: str) -> Response:
         return self._answer(self.get_course_key(course_key))
 
+    @operations.query_course_completion
     def post(self, request: Request, course_key: str) -> Response:
         """The same question, for parameters that are too long for a query."""
         return self._answer(self.get_course_key(course_key))
@@ -146,6 +150,7 @@ class CompletionDetailView(CompletionView):
 class CourseLevelCompletionStatsView(CompletionView):
     """The mean completion of a course."""
 
+    @operations.get_course_stats
     def get(self, request: Request, course_key: str) -> Response:
         key = self.get_course_key(course_key)
         requested_fields = self.parameters.get_names("requested_fields", allowed=EXTRA_FIELDS)
