@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Lower
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
@@ -31,7 +32,9 @@ def select_courses(course_keys: Collection[CourseKey] | None = None, *, search: 
         courses = courses.filter(course_key__in=list(map(str, course_keys)))
     if search:
         named = CourseBlock.objects.filter(course_id=OuterRef("pk"), position=0, display_name__icontains=search)
-        courses = courses.filter(course_key__icontains=search) | courses.filter(Exists(named))
+        # MySQL compares keys case by case.
+        courses = courses.annotate(lower_key=Lower("course_key"))
+        courses = courses.filter(Q(lower_key__contains=search.lower()) | Exists(named))
     return courses.values_list("course_key", flat=True)
 
 
