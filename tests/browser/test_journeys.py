@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.site import COURSE, Site
+from tests.browser.site import Site
 from tests.browser.test_every_page import PHONE
 
 ways = pytest.mark.parametrize(
@@ -34,6 +34,14 @@ def percents(page: Page) -> list[int]:
 
 def show(page: Page) -> None:
     page.get_by_role("search").get_by_role("button", name="Show").first.click()
+
+
+def turn(page: Page, link: str) -> None:
+    first = rows(page).get_by_role("link").first
+    before = str(first.get_attribute("href"))
+    page.get_by_role("link", name=link).click()
+    expect(first).not_to_have_attribute("href", before)
+    page.wait_for_load_state()
 
 
 @ways
@@ -93,14 +101,12 @@ def test_staff_page_through_all_of_a_class_and_back(visit: Visit, way: dict[str,
     seen = [names(page)]
 
     for _ in range(LEARNERS // PAGE - 1):
-        page.get_by_role("link", name="Next").click()
-        expect(rows(page).get_by_role("rowheader").first).not_to_contain_text(seen[-1][0])
+        turn(page, "Next")
         seen.append(names(page))
     expect(page.get_by_role("link", name="Next")).to_have_count(0)
     assert len({name for part in seen for name in part}) == LEARNERS
 
-    page.get_by_role("link", name="Previous").click()
-    expect(rows(page).get_by_role("rowheader").first).to_contain_text(seen[-2][0])
+    turn(page, "Previous")
     assert names(page) == seen[-2]
 
 
@@ -122,7 +128,7 @@ def test_staff_filter_and_take_the_same_learners_along(visit: Visit, site: Site,
     with open(download.value.path(), encoding="utf-8-sig", newline="") as file:
         exported = list(csv.DictReader(file))
     assert sorted(row["username"] for row in exported) == sorted(names(page))
-    assert {row["course_key"] for row in exported} == {COURSE}
+    assert all(0.395 <= float(row["percent"]) < 0.61 for row in exported)
 
 
 @ways

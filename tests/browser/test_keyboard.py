@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.test_every_page import every_page
@@ -62,3 +62,43 @@ def test_the_first_link_skips_to_the_content(visit: Visit, name: str, account: s
     assert (first["name"], first["visible"]) == ("Skip to the content", True)
     assert page.evaluate("document.activeElement.closest('main') !== null")
     assert second["visible"]
+
+
+def test_staff_get_from_the_login_to_a_learner(visit: Visit) -> None:
+    page = visit("dashboard")
+
+    tab_to(page, "Username")
+    page.keyboard.type("staff")
+    tab_to(page, "Password")
+    page.keyboard.type("staff")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Courses")
+
+    tab_to(page, "Reading the Night Sky")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Reading the Night Sky")
+
+    tab_to(page, "Name")
+    page.keyboard.type("learner_1_00044")
+    page.keyboard.press("Enter")
+    expect(page.locator("#roster tbody tr")).to_have_count(1)
+    tab_to(page, "Filter and sort")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Percent, from")).to_be_visible()
+
+    tab_to(page, page.locator("#roster tbody a").inner_text())
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_contain_text("learner_1_00044")
+    tab_to(page, "Before You Go Out")
+    page.keyboard.press("Enter")
+
+
+def test_a_learner_gets_to_the_next_unit_and_does_it(visit: Visit) -> None:
+    page = visit("my-progress", "learner")
+
+    tab_to(page, "Reading the Night Sky")
+    page.keyboard.press("Enter")
+    unit = page.locator(".my-goal .button").inner_text()
+    tab_to(page, unit)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(unit)
