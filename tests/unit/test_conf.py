@@ -30,6 +30,10 @@ def test_every_setting_has_the_name_of_the_replaced_plugin_or_its_prefix() -> No
         "COMPLETION_AGGREGATOR_RETRY_DELAY",
         "COMPLETION_AGGREGATOR_TRACKING_EVENT_TYPES",
         "COMPLETION_AGGREGATOR_THRESHOLDS",
+        "COMPLETION_AGGREGATOR_SNAPSHOT_INTERVAL",
+        "COMPLETION_AGGREGATOR_SNAPSHOT_DAYS",
+        "COMPLETION_AGGREGATOR_AT_RISK_DAYS",
+        "COMPLETION_AGGREGATOR_AT_RISK_PERCENT",
     ]
 
 
@@ -95,6 +99,15 @@ def test_the_lms_is_open_edx_unless_another_is_named() -> None:
         ("THRESHOLDS", ["0.5"], False),
         ("THRESHOLDS", 0.5, False),
         ("THRESHOLDS", None, False),
+        ("SNAPSHOT_INTERVAL", 0, True),
+        ("SNAPSHOT_INTERVAL", -1, False),
+        ("SNAPSHOT_DAYS", 1, True),
+        ("SNAPSHOT_DAYS", 0, False),
+        ("AT_RISK_DAYS", 1, True),
+        ("AT_RISK_DAYS", 1.5, False),
+        ("AT_RISK_PERCENT", 1, True),
+        ("AT_RISK_PERCENT", 0, False),
+        ("AT_RISK_PERCENT", 50, False),
     ],
 )
 def test_what_is_valid(name: str, value: Any, is_valid: bool) -> None:
