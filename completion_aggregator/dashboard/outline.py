@@ -50,8 +50,11 @@ def outline(block: ExplainedBlock) -> Node:
     name = block.display_name or block.block_type
     note = _("Told above") if block.repeated else _note(block.standing)
     children = [outline(child) for child in block.children]
-    if not block.standing.is_summed or block.repeated:
+    if block.repeated:
         return Node(name, note, "out", "", 0.0, ())
+    if not block.standing.is_seen:
+        # An A/B test is taken out of what the learner sees, and what it holds for that learner is not.
+        return Node(name, note, "out", "", 0.0, [child for child in children if child.state != "out"])
     if block.tally is None:
         share = block.value or 0.0
         return Node(name, note, *_leaf(share), share, ())
