@@ -119,7 +119,7 @@ def histogram(counts: Sequence[int]) -> SafeString:
                 y=_number(_BOTTOM - height),
                 number_y=_number(_BOTTOM - height - 2),
                 height=_number(height),
-                tick=str(10 * place),
+                tick=f"≤{10 * place}" if place else "0",
                 words=_("above %(from)s, up to %(to)s") % bounds if place else bounds["to"],
                 learners=learners,
             )

@@ -49,9 +49,11 @@ def outline(block: ExplainedBlock) -> Node:
     """Describe a block and all below it."""
     name = block.display_name or block.block_type
     note = _("Told above") if block.repeated else _note(block.standing)
-    children = [outline(child) for child in block.children]
-    if not block.standing.is_seen or block.repeated:
+    children = [node for child in block.children for node in _outlines(child)]
+    if block.repeated:
         return Node(name, note, "out", "", 0.0, ())
+    if not block.standing.is_seen:
+        return Node(name, note, "out", "", 0.0, [child for child in children if child.state != "out"])
     if block.tally is None:
         share = block.value or 0.0
         return Node(name, note, *_leaf(share), share, ())
@@ -62,6 +64,12 @@ def outline(block: ExplainedBlock) -> Node:
     )
     done = _("%(done)s of %(all)s") % {"done": amount(earned), "all": amount(possible or 0)}
     return Node(name, note, "part", done, tally.optional_percent if is_optional else tally.percent, children)
+
+
+def _outlines(block: ExplainedBlock) -> Sequence[Node]:
+    """Describe a block; or what is in it, where only that is in the learner's course: the branch of an A/B test."""
+    node = outline(block)
+    return node.children if node.state == "out" and node.children else [node]
 
 
 def amount(blocks: float) -> str:

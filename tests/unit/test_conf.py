@@ -110,6 +110,15 @@ def test_the_lms_is_open_edx_unless_another_is_named() -> None:
         ("REFRESH_RATE", "10", False),
         ("REFRESH_RATE", "often", False),
         ("REFRESH_RATE", 10, False),
+        ("SNAPSHOT_INTERVAL", 0, True),
+        ("SNAPSHOT_INTERVAL", -1, False),
+        ("SNAPSHOT_DAYS", 1, True),
+        ("SNAPSHOT_DAYS", 0, False),
+        ("AT_RISK_DAYS", 1, True),
+        ("AT_RISK_DAYS", 1.5, False),
+        ("AT_RISK_PERCENT", 1, True),
+        ("AT_RISK_PERCENT", 0, False),
+        ("AT_RISK_PERCENT", 50, False),
     ],
 )
 def test_what_is_valid(name: str, value: Any, is_valid: bool) -> None:

@@ -59,6 +59,12 @@ COURSES_OF_A_LEARNER = Example(
     f"GET {V1}/course/?username=learner&requested_fields=mean,username",
     _only_page(
         {"course_key": COURSE, "completion": LEARNER, "username": "learner", "mean": 0.34811155913978475},
+        {
+            "course_key": "course-v1:Sample+TID101+2026",
+            "completion": _done(14.0, 14.0, 1.0),
+            "username": "learner",
+            "mean": 0.754166666666666,
+        },
     ),
 )
 OWN_SECTION = Example(
@@ -238,7 +244,7 @@ CLASS = Example(
             {"cohort_id": None, "name": "", "enrolled": 0, "mean": 0.0},
         ],
         "stale": 0,
-        "at_risk": 37,
+        "at_risk": 80,
         "computed_at": "2026-11-24T18:56:08.995635Z",
     },
 )

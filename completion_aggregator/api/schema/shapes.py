@@ -291,7 +291,7 @@ class Fields(serializers.ListField):
     """What to tell besides `completion`."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        one = serializers.RegexField(f"^({'|'.join(names)})$")
+        one = serializers.RegexField(rf"^\s*({'|'.join(names)})?\s*$")
         super().__init__(child=one, required=False, allow_null=True)
 
 
