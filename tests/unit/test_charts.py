@@ -88,7 +88,10 @@ def test_a_histogram_has_a_column_for_each_count() -> None:
     heights = [float(str(each["height"]).rstrip("%")) for each in page.select("rect")]
     assert heights == [74.0, *[0.0] * 8, 37.0, 0.07]
     assert [each.get_text() for each in page.select("text.number")] == ["1,000", "500", "1"]
-    assert [each.get_text() for each in page.select("text.tick")] == [str(10 * tenth) for tenth in range(11)]
+    assert [each.get_text() for each in page.select("text.tick")] == [
+        "0",
+        *(f"≤{10 * tenth}" for tenth in range(1, 11)),
+    ]
     assert cells(page.table)[:2] == [["0%", "1,000"], ["above 0%, up to 10%", "0"]]
     assert cells(page.table)[-1] == ["above 90%, up to 100%", "1"]
     titles = [each.get_text() for each in page.select("g title")]
