@@ -26,6 +26,7 @@ from completion_aggregator.dashboard.pages import Page, get_course_key, page_url
 from completion_aggregator.exceptions import CompletionAggregatorError, InvalidCursorError
 from completion_aggregator.selectors import (
     CourseSummary,
+    LearnerFilter,
     RosterPage,
     RosterRow,
     count_roster,
@@ -141,17 +142,22 @@ class CourseView(_CoursePage):
             )
         except InvalidCursorError:
             raise Http404(_("There is no such page.")) from None
+        is_all = cursor is None and page.next is None
         export = page_url(self.request, "completion_api_v1:export", course_key=str(self.course_key))
         exported = {"type": "csv", **form.export_parameters()}
         return {
             "learners": _list_members(page),
-            "found": count_roster(self.course_key, filters) if form.is_narrowed else summary.enrolled,
+            "found": len(page.rows) if is_all else self._count(form, filters, summary),
             "columns": {name: self._column(name, first, form.chosen_ordering) for name, first in SORTABLE.items()},
             "next": page.next and self._link(cursor=page.next),
             "previous": page.previous and self._link(cursor=page.previous),
             "first": cursor and self._link(),
             "export": f"{export}?{urlencode(exported)}",
         }
+
+    def _count(self, form: LearnerForm, filters: LearnerFilter, summary: CourseSummary) -> int:
+        """Return how many learners are meant; everybody was counted for the snapshot."""
+        return count_roster(self.course_key, filters) if form.is_narrowed else summary.enrolled
 
     def _column(self, name: str, first: str, ordering: str) -> dict[str, str]:
         """Describe the head of a column: how it is sorted now, and the link to sort by it."""

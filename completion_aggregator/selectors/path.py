@@ -81,7 +81,7 @@ class LearnerPath:
     display_name: str
     tally: Tally
     chapters: tuple[PathBlock, ...]
-    #: The first unit in course order with something required left to do, below the blocks that lead to it; or empty.
+    #: The first unit in course order with something required left to do, after the blocks that lead to it; or empty.
     next_trail: tuple[PathBlock, ...]
     #: Where the learner finds the course.
     url: str | None
@@ -99,7 +99,7 @@ class LearnerPath:
 
     @property
     def next_block(self) -> PathBlock | None:
-        """The unit to go on with; None: all that is required and open is done."""
+        """The unit (or what has something to do outside of units) to go on with; None: nothing open is left to do."""
         return self.next_trail[-1] if self.next_trail else None
 
 
@@ -235,9 +235,6 @@ def _find_next(blocks: Sequence[PathBlock]) -> tuple[PathBlock, ...]:
     for block in blocks:
         if not block.is_open or block.tally.percent >= 1.0:
             continue
-        if block.block_type == UNIT:
-            return (block,)
-        below = _find_next(block.children)
-        if below:
-            return (block, *below)
+        # Where no unit below is left, there is something to do in the block itself.
+        return (block, *_find_next(block.children))
     return ()

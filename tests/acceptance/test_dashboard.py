@@ -397,7 +397,6 @@ def test_the_table_shows_each_learner(trio: list[Any], staff: Any) -> None:
         ["dan", "0%", "–", "never", "At risk Not up to date"],
     ]
     assert [each["href"] for each in page.select("#roster tbody a")] == list(map(learner_url, [*trio, new]))
-    # As many as there were at the snapshot; there is none.
     assert "4 learners" in words(page.find(attrs={"role": "status"}))  # type: ignore[arg-type]
 
 

@@ -216,6 +216,12 @@ def test_a_course_that_has_not_started_shows_when_it_does(fresh: Any) -> None:
     assert not [each for each in page.elements["svg"] if each.get("class") == "ring"]
 
 
+def test_what_is_to_do_outside_of_sections_is_told(learner: Any) -> None:
+    publish_course([replace(SMALL_COURSE[0], children=(key("html/h1"),)), *SMALL_COURSE[1:]])
+
+    assert Page(show(learner, COURSE)).text.endswith("There is something left to do in the course. Go to the course")
+
+
 def test_a_unit_without_anything_to_do_says_so(fresh: Any) -> None:
     blocks = {each.key: each for each in SMALL_COURSE}
     blocks[key("vertical/v4")] = replace(blocks[key("vertical/v4")], children=())

@@ -132,6 +132,13 @@ def test_what_is_optional_is_summed_apart_and_never_comes_next(learner: Any) -> 
     assert [each.percent for each in (chapter, *chapter.children)] == [1.0, 1 / 3, 1.0]
 
 
+def test_what_is_to_do_outside_of_units_comes_next_where_it_is(learner: Any) -> None:
+    publish_course(with_flags("sequential/s1", children=(key("vertical/v2"), key("html/h1"))))
+    complete(learner, "problem/p1")
+
+    assert trail(get_learner_path(learner, COURSE_KEY)) == ["chapter/c1", "sequential/s1"]
+
+
 def test_a_unit_without_anything_to_do_is_there_and_is_passed(learner: Any) -> None:
     publish_course(with_flags("vertical/v1", children=(key("discussion/d1"),)))
 
