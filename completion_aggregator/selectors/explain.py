@@ -49,14 +49,14 @@ class Standing(NamedTuple):
     release_date: datetime | None = None
 
     @property
-    def is_summed(self) -> bool:
+    def is_seen(self) -> bool:
         """Whether it is in the learner's sums, required or optional."""
         return self.reason in (Reason.COUNTED, Reason.OPTIONAL)
 
     @property
     def is_shown(self) -> bool:
         """Whether the learner finds it in the course, in the sums or not."""
-        return self.is_summed or self.reason in (Reason.EXCLUDED, Reason.BELOW_EXCLUDED)
+        return self.is_seen or self.reason in (Reason.EXCLUDED, Reason.BELOW_EXCLUDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,13 +272,13 @@ class _Walk:
     def explain(self, position: int, above: Standing | None = None, parent: str | None = None) -> ExplainedBlock:
         block = self.outline.blocks[position]
         standing = self._standing(block, above, parent)
-        if standing.is_summed or position not in self.places:
+        if standing.is_seen or position not in self.places:
             self.places[position] = _Place(above, parent)
         # A block below several parents is gone through once for each of its standings, which are few.
         repeated = (position, standing) in self._told
         self._told.add((position, standing))
         below = self._below(block, standing, above)
-        inner = block.key if standing.is_summed else parent
+        inner = block.key if standing.is_seen else parent
         done = self.completions.get(block.key)
         return ExplainedBlock(
             block_key=block.key,
@@ -288,7 +288,7 @@ class _Walk:
             repeated=repeated,
             value=None if done is None else _bounded(done.value),
             modified=None if done is None else done.modified,
-            tally=self.tallies.get(block.key) if standing.is_summed else None,
+            tally=self.tallies.get(block.key) if standing.is_seen else None,
             children=() if repeated else tuple(self.explain(child, below, inner) for child in block.children),
         )
 
@@ -318,22 +318,22 @@ class _Walk:
         if block.mode == CompletionMode.AGGREGATOR:
             # One that is neither seen nor hidden was taken out, with what it holds put in its place: an A/B test.
             was_taken_out = above is None and block.key not in self.tallies and block.key not in self.hidden
-            if standing.is_summed or was_taken_out:
+            if standing.is_seen or was_taken_out:
                 return None
-        if standing.is_summed or standing.reason == Reason.EXCLUDED:
+        if standing.is_seen or standing.reason == Reason.EXCLUDED:
             return Standing(Reason.BELOW_EXCLUDED)
         return standing
 
 
 def _tally(block: ExplainedBlock, computed: Computed) -> Tally | None:
-    if not block.standing.is_summed:
+    if not block.standing.is_seen:
         return None
     return block.tally or tally_leaf(computed.tree, computed.completions, block.block_key)
 
 
 def _parts(root: ExplainedBlock, whole: Tally, computed: Computed) -> list[Part]:
     found = []
-    for child in _outermost(root) if root.standing.is_summed else ():
+    for child in _outermost(root) if root.standing.is_seen else ():
         tally = _tally(child, computed)
         if tally is not None and child.counted:
             share = (tally.possible or 0) / whole.possible if whole.possible else 0.0
@@ -344,7 +344,7 @@ def _parts(root: ExplainedBlock, whole: Tally, computed: Computed) -> list[Part]
 def _outermost(block: ExplainedBlock) -> Iterator[ExplainedBlock]:
     """Give the children that are seen, and those of children that were taken out."""
     for child in block.children:
-        if child.standing.is_summed:
+        if child.standing.is_seen:
             yield child
         else:
             yield from _outermost(child)
