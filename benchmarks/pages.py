@@ -52,7 +52,7 @@ def seed() -> None:
     from completion_aggregator import services
     from completion_aggregator.models import Course as AggregatedCourse
     from completion_aggregator.models import CourseAggregate
-    from completion_aggregator.services.snapshots import take_snapshots
+    from completion_aggregator.services.snapshots import take_snapshots, want_snapshot
 
     add_users(LEARNERS)
     data.publish_course(COURSE)
@@ -72,8 +72,8 @@ def seed() -> None:
         last_modified=now - timedelta(days=3),
         computed_at=now,
     )
-    AggregatedCourse.objects.update(snapshot_wanted_at=now, snapshot_begun_at=None)
-    take_snapshots(now)
+    want_snapshot(course.pk)
+    take_snapshots(timezone.now())
     add_history(course, now)
     settle()
     if connection.vendor == "mysql":

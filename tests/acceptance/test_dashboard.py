@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -13,18 +14,19 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
+from django.urls import include, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.views.generic import TemplateView
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.dashboard import forms
 from completion_aggregator.dashboard import staff as pages
 from completion_aggregator.models import Course as AggregatedCourse
-from completion_aggregator.models import CourseAggregate, CourseSnapshot, StaleCompletion
+from completion_aggregator.models import CourseAggregate, CourseSnapshot, SnapshotWish, StaleCompletion
 from completion_aggregator.selectors import courses
 from completion_aggregator.services import aggregate_stale
-from completion_aggregator.services.snapshots import take_snapshots
+from completion_aggregator.services.snapshots import take_snapshots, want_snapshot
 from sample_lms.lms import SampleLMS
 from sample_lms.models import Block, Cohort, CohortMembership
 from tests.acceptance.helpers import OTHER_KEY, stored_rows
@@ -113,7 +115,9 @@ def enroll(*done: Iterable[str], course_key: CourseKey = COURSE_KEY) -> list[Any
 
 def take_all_snapshots() -> None:
     """Take a snapshot of each course, whatever was taken before."""
-    AggregatedCourse.objects.update(snapshot_wanted_at=timezone.now(), snapshot_begun_at=None)
+    SnapshotWish.objects.all().delete()
+    for course in AggregatedCourse.objects.all():
+        want_snapshot(course.pk)
     take_snapshots(timezone.now())
 
 
@@ -739,6 +743,41 @@ def test_every_page_has_the_frame_that_it_needs(trio: list[Any], staff: Any) -> 
         assert [words(each) for each in page.select("nav[aria-label=Site] [aria-current]")] == ["Courses"]
         (form,) = page.select("header form")
         assert (form["action"], form["method"]) == ("/logout/", "post")
+
+
+def test_a_site_dresses_the_pages_by_a_template_of_its_own(
+    trio: list[Any], staff: Any, settings: Any, tmp_path: Path
+) -> None:
+    own = tmp_path / "completion_aggregator" / "base.html"
+    own.parent.mkdir()
+    own.write_text(
+        '{% extends "completion_aggregator/base.html" %}{% block brand %}Night School{% endblock %}'
+        '{% block extra_head %}<link rel="stylesheet" href="/own.css">{% endblock %}'
+    )
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+
+    page = show(staff, COURSE)
+
+    assert words(page.select_one(".brand")) == "Night School"
+    assert [each["href"] for each in page.select("link[rel=stylesheet]")][-1] == "/own.css"
+    assert words(page.h1) == "course/course"
+
+
+def test_whoever_leaves_by_a_page_of_the_site_is_led_there(trio: list[Any], staff: Any, settings: Any) -> None:
+    def leave(urlconf: str) -> list[tuple[str, str]]:
+        settings.ROOT_URLCONF = urlconf
+        url = reverse("dashboard") if urlconf == __name__ else f"{LIST}"
+        return [(str(form["action"]), str(form["method"])) for form in show(staff, url).select("header form")]
+
+    assert leave("sample_lms.urls") == [("/logout/", "post")]
+    assert leave(__name__) == [("/leave/", "get")]
+    assert leave("tests.acceptance.mounts") == []
+
+
+urlpatterns = [
+    path("", include("completion_aggregator.urls")),
+    path("leave/", TemplateView.as_view(template_name="x.html"), name="logout"),
+]
 
 
 @pytest.mark.parametrize("mount", ["first", "second"])
