@@ -50,7 +50,7 @@ def outline(block: ExplainedBlock) -> Node:
     name = block.display_name or block.block_type
     note = _("Told above") if block.repeated else _note(block.standing)
     children = [outline(child) for child in block.children]
-    if not block.standing.is_summed or block.repeated:
+    if not block.standing.is_seen or block.repeated:
         return Node(name, note, "out", "", 0.0, ())
     if block.tally is None:
         share = block.value or 0.0
