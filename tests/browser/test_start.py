@@ -46,3 +46,10 @@ def test_the_language_is_switched_by_a_button(visit: Visit) -> None:
     expect(page.locator("html")).to_have_attribute("dir", "rtl")
     page.locator("button[lang=de]").click()
     expect(page.locator("html")).to_have_attribute("lang", "de")
+
+
+def test_the_api_is_tried_out_without_another_host(visit: Visit) -> None:
+    page = visit("swagger", "staff")
+
+    page.get_by_role("button", name="get /api/completion/v1/course/", exact=False).first.click()
+    expect(page.get_by_role("button", name="Try it out")).to_be_visible()
