@@ -42,7 +42,7 @@ class CompletionProgressBarView(View):
             "share": share,
             "percent": whole_percent(share),
             "login_url": None if user.is_authenticated else resolve_url(settings.LOGIN_URL),
-            "page_url": None if learner is None else page_url(request, "my-course", course_key=key),
+            "page_url": None if learner is None else page_url(request, "completion-my-course", course_key=key),
         }
         return render(request, self.template_name, context)
 

@@ -772,7 +772,7 @@ def test_a_site_dresses_the_pages_by_a_template_of_its_own(
 def test_whoever_leaves_by_a_page_of_the_site_is_led_there(trio: list[Any], staff: Any, settings: Any) -> None:
     def leave(urlconf: str) -> list[tuple[str, str]]:
         settings.ROOT_URLCONF = urlconf
-        url = reverse("dashboard") if urlconf == __name__ else f"{LIST}"
+        url = reverse("completion-dashboard") if urlconf == __name__ else f"{LIST}"
         return [(str(form["action"]), str(form["method"])) for form in show(staff, url).select("header form")]
 
     assert leave("sample_lms.urls") == [("/logout/", "post")]
@@ -791,9 +791,9 @@ def test_links_stay_at_the_mount(trio: list[Any], staff: Any, settings: Any, mou
     settings.ROOT_URLCONF = "tests.acceptance.mounts"
     root = {"first": "/api/completion/", "second": "/completion-aggregator/"}[mount]
     course_key = {"course_key": str(COURSE_KEY)}
-    assert reverse(f"{mount}:dashboard") == f"{root}dashboard/"
-    course_url = reverse(f"{mount}:dashboard-course", kwargs=course_key)
-    one_url = reverse(f"{mount}:dashboard-learner", kwargs=course_key | {"user_id": trio[0].pk})
+    assert reverse(f"{mount}:completion-dashboard") == f"{root}dashboard/"
+    course_url = reverse(f"{mount}:completion-dashboard-course", kwargs=course_key)
+    one_url = reverse(f"{mount}:completion-dashboard-learner", kwargs=course_key | {"user_id": trio[0].pk})
 
     for url in (f"{root}dashboard/", course_url, one_url):
         links = [str(each["href"]) for each in show(staff, url).select("a[href^='/']")]

@@ -63,9 +63,9 @@ def fresh(learner: Any) -> Any:
 
 
 def test_the_pages_have_names() -> None:
-    assert reverse("my-progress") == MY
-    assert reverse("my-course", kwargs={"course_key": str(COURSE_KEY)}) == COURSE
-    assert reverse("my-course", kwargs={"course_key": "Org/Course/Run"}) == f"{MY}Org/Course/Run/"
+    assert reverse("completion-my-progress") == MY
+    assert reverse("completion-my-course", kwargs={"course_key": str(COURSE_KEY)}) == COURSE
+    assert reverse("completion-my-course", kwargs={"course_key": "Org/Course/Run"}) == f"{MY}Org/Course/Run/"
 
 
 def test_the_list_shows_each_course_with_what_comes_next(fresh: Any) -> None:

@@ -63,7 +63,7 @@ def fresh(learner: Any) -> Any:
 
 
 def test_the_widgets_have_names() -> None:
-    for name, url in (("widget-bar", BAR), ("widget-ring", RING)):
+    for name, url in (("completion-widget-bar", BAR), ("completion-widget-ring", RING)):
         assert reverse(name, kwargs={"course_key": str(COURSE_KEY)}) == url
 
 

@@ -40,9 +40,9 @@ class Site:
 
     def address(self, name: str, **keys: object) -> str:
         """Return the whole address of the page with this name; the learner's page is that of the account."""
-        if name.endswith("course") or name.startswith("widget") or name == "dashboard-learner":
+        if name.endswith("course") or "widget" in name or name == "completion-dashboard-learner":
             keys.setdefault("course_key", COURSE)
-        if name == "dashboard-learner":
+        if name == "completion-dashboard-learner":
             keys.setdefault("user_id", self.learner_id)
         return self.url + reverse(name, kwargs=keys)
 

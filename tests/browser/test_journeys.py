@@ -46,19 +46,19 @@ def turn(page: Page, link: str) -> None:
 
 @ways
 def test_whoever_is_not_logged_in_comes_to_the_page_after_it(visit: Visit, site: Site, way: dict[str, Any]) -> None:
-    page = visit("dashboard-course", **way)
+    page = visit("completion-dashboard-course", **way)
 
     page.get_by_label("Username").fill("staff")
     page.get_by_label("Password").fill("staff")
     page.get_by_role("main").get_by_role("button").click()
 
-    expect(page).to_have_url(site.address("dashboard-course"))
+    expect(page).to_have_url(site.address("completion-dashboard-course"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Reading the Night Sky")
 
 
 @ways
 def test_staff_find_a_learner_and_see_what_is_missing(visit: Visit, way: dict[str, Any]) -> None:
-    page = visit("dashboard", "staff", **way)
+    page = visit("completion-dashboard", "staff", **way)
 
     page.get_by_role("link", name="Reading the Night Sky").click()
     page.get_by_label("Name", exact=True).fill("learner_1_0004")
@@ -79,7 +79,7 @@ def test_staff_find_a_learner_and_see_what_is_missing(visit: Visit, way: dict[st
 
 @ways
 def test_staff_sort_by_the_heads_of_the_columns(visit: Visit, way: dict[str, Any]) -> None:
-    page = visit("dashboard-course", "staff", **way)
+    page = visit("completion-dashboard-course", "staff", **way)
     head = page.get_by_role("columnheader", name="Progress")
 
     head.get_by_role("link").click()
@@ -97,7 +97,7 @@ def test_staff_sort_by_the_heads_of_the_columns(visit: Visit, way: dict[str, Any
 
 @ways
 def test_staff_page_through_all_of_a_class_and_back(visit: Visit, way: dict[str, Any]) -> None:
-    page = visit("dashboard-course", "staff", **way)
+    page = visit("completion-dashboard-course", "staff", **way)
     seen = [names(page)]
 
     for _ in range(LEARNERS // PAGE - 1):
@@ -112,7 +112,7 @@ def test_staff_page_through_all_of_a_class_and_back(visit: Visit, way: dict[str,
 
 @ways
 def test_staff_filter_and_take_the_same_learners_along(visit: Visit, site: Site, way: dict[str, Any]) -> None:
-    page = visit("dashboard-course", "staff", **way)
+    page = visit("completion-dashboard-course", "staff", **way)
 
     page.get_by_text("Filter and sort").click()
     page.get_by_label("Percent, from").fill("40")
@@ -133,7 +133,7 @@ def test_staff_filter_and_take_the_same_learners_along(visit: Visit, site: Site,
 
 @ways
 def test_a_filter_that_makes_no_sense_is_told_beside_its_field(visit: Visit, way: dict[str, Any]) -> None:
-    page = visit("dashboard-course", "staff", **way)
+    page = visit("completion-dashboard-course", "staff", **way)
 
     page.get_by_text("Filter and sort").click()
     page.get_by_label("Percent, from").fill("60")
@@ -148,7 +148,7 @@ def test_a_filter_that_makes_no_sense_is_told_beside_its_field(visit: Visit, way
 
 @ways
 def test_a_learner_goes_on_where_something_is_missing(visit: Visit, site: Site, way: dict[str, Any]) -> None:
-    page = visit("my-progress", "learner", **way)
+    page = visit("completion-my-progress", "learner", **way)
 
     page.get_by_role("heading", level=3).get_by_role("link", name="Reading the Night Sky").click()
     before = _done(page)
@@ -158,7 +158,7 @@ def test_a_learner_goes_on_where_something_is_missing(visit: Visit, site: Site, 
     page.get_by_role("button", name="Mark as done").click()
     expect(page.get_by_text("✓ Done")).to_be_visible()
 
-    page.goto(site.address("my-course"))
+    page.goto(site.address("completion-my-course"))
     assert before < _done(page) <= before + 1
 
 

@@ -50,7 +50,7 @@ def test_tab_goes_through_all_in_order_and_shows_where_it_is(visit: Visit, name:
 
 
 @pytest.mark.parametrize(
-    ("name", "account"), [("dashboard-course", "staff"), ("my-course", "learner"), ("start", None)]
+    ("name", "account"), [("completion-dashboard-course", "staff"), ("completion-my-course", "learner"), ("start", None)]
 )
 def test_the_first_link_skips_to_the_content(visit: Visit, name: str, account: str | None) -> None:
     page = visit(name, account)
@@ -65,7 +65,7 @@ def test_the_first_link_skips_to_the_content(visit: Visit, name: str, account: s
 
 
 def test_staff_get_from_the_login_to_a_learner(visit: Visit) -> None:
-    page = visit("dashboard")
+    page = visit("completion-dashboard")
 
     tab_to(page, "Username")
     page.keyboard.type("staff")
@@ -96,7 +96,7 @@ def test_staff_get_from_the_login_to_a_learner(visit: Visit) -> None:
 
 
 def test_a_learner_gets_to_the_next_unit(visit: Visit) -> None:
-    page = visit("my-progress", "learner")
+    page = visit("completion-my-progress", "learner")
 
     tab_to(page, "Reading the Night Sky")
     page.keyboard.press("Enter")

@@ -23,7 +23,7 @@ def are_in_order(page: Page, first: str, second: str) -> bool:
 
 def test_everything_is_on_the_other_side(visit: Visit) -> None:
     for language in ("en", "ar"):
-        page = visit("dashboard-course", "staff", locale=language)
+        page = visit("completion-dashboard-course", "staff", locale=language)
 
         assert are_in_order(page, ".brand", ".site nav")
         assert are_in_order(page, ".site nav", ".site .user")
@@ -36,7 +36,7 @@ def test_everything_is_on_the_other_side(visit: Visit) -> None:
 
 def test_a_bar_fills_from_where_one_begins_to_read(visit: Visit) -> None:
     for language, side in (("en", "x"), ("ar", "right")):
-        page = visit("widget-bar", "learner", locale=language)
+        page = visit("completion-widget-bar", "learner", locale=language)
         track, fill = box(page.locator(".bar .track")), box(page.locator(".bar .fill"))
 
         assert fill["width"] < track["width"]
@@ -45,7 +45,7 @@ def test_a_bar_fills_from_where_one_begins_to_read(visit: Visit) -> None:
 
 def test_what_is_written_in_charts_stays_in_their_cards(visit: Visit) -> None:
     for language in ("en", "de", "ar"):
-        page = visit("dashboard-course", "staff", locale=language)
+        page = visit("completion-dashboard-course", "staff", locale=language)
         for width in (1280, 390):
             page.set_viewport_size({"width": width, "height": 844})
             outside = page.evaluate(

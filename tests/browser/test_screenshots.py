@@ -15,11 +15,11 @@ DARK = DESK | {"color_scheme": "dark"}
 PHONE = {"viewport": {"width": 390, "height": 844}}
 MAX_BYTES = 150_000
 PICTURES: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "dashboard": ("dashboard-course", "staff", DESK),
-    "dashboard-dark": ("dashboard-course", "staff", DARK),
-    "dashboard-learner": ("dashboard-learner", "staff", DESK),
-    "my-course": ("my-course", "learner", DESK),
-    "my-progress-phone": ("my-progress", "learner", PHONE),
+    "dashboard": ("completion-dashboard-course", "staff", DESK),
+    "dashboard-dark": ("completion-dashboard-course", "staff", DARK),
+    "dashboard-learner": ("completion-dashboard-learner", "staff", DESK),
+    "my-course": ("completion-my-course", "learner", DESK),
+    "my-progress-phone": ("completion-my-progress", "learner", PHONE),
     "widgets": ("start", "learner", DESK),
 }
 

@@ -28,16 +28,16 @@ def test_it_leads_to_the_pages_of_the_first_course_and_of_the_learner(client: Cl
 
     assert "1 simulated learner " in page
     for name, keys in (
-        ("dashboard", {}),
-        ("dashboard-course", {"course_key": COURSE_KEY}),
-        ("dashboard-learner", {"course_key": COURSE_KEY, "user_id": learner.pk}),
-        ("my-progress", {}),
-        ("my-course", {"course_key": COURSE_KEY}),
+        ("completion-dashboard", {}),
+        ("completion-dashboard-course", {"course_key": COURSE_KEY}),
+        ("completion-dashboard-learner", {"course_key": COURSE_KEY, "user_id": learner.pk}),
+        ("completion-my-progress", {}),
+        ("completion-my-course", {"course_key": COURSE_KEY}),
         ("swagger", {}),
         ("admin:index", {}),
     ):
         assert f'href="{reverse(name, kwargs=keys)}"' in page
-    for name in ("widget-bar", "widget-ring"):
+    for name in ("completion-widget-bar", "completion-widget-ring"):
         assert f'<iframe src="{reverse(name, kwargs={"course_key": COURSE_KEY})}"' in page
 
 
