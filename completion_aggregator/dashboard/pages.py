@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.mixins import LoginRequiredMixin
+from django.core.cache import cache
 from django.http import Http404, HttpRequest
 from django.urls import NoReverseMatch, resolve, reverse
 from django.utils.decorators import method_decorator
@@ -17,18 +18,26 @@ from completion_aggregator.compat import get_lms
 from completion_aggregator.exceptions import InvalidKeyError
 from completion_aggregator.utils import parse_course_key
 
+#: How long a page does not know that somebody has begun, or ceased, to work in a course. Unit: seconds.
+NAVIGATION_TIMEOUT = 300
+
 
 @method_decorator(never_cache, name="dispatch")
 class Page(LoginRequiredMixin, TemplateView):
     """A page in the common look, for whoever is logged in; others are sent to LOGIN_URL."""
 
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(
-            works_in_courses=self.works_in_courses(), logout=_find_logout(), section=self.section, **kwargs
-        )
-
     #: Which entry of the navigation the page belongs to: "my" or "courses".
     section = ""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(
+            leads_to_courses=self._leads_to_courses(), logout=_find_logout(), section=self.section, **kwargs
+        )
+
+    def _leads_to_courses(self) -> bool:
+        """Tell whether the navigation has the dashboard; kept for a while: the LMS may look at all courses."""
+        key = f"completion_aggregator.works_in_courses.{self.request.user.pk}"
+        return bool(cache.get_or_set(key, self.works_in_courses, NAVIGATION_TIMEOUT))
 
     def works_in_courses(self) -> bool:
         """Tell whether there are courses whose dashboard the user may see."""

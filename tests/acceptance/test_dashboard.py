@@ -28,7 +28,7 @@ from completion_aggregator.selectors import courses
 from completion_aggregator.services import aggregate_stale
 from completion_aggregator.services.snapshots import take_snapshots, want_snapshot
 from sample_lms.lms import SampleLMS
-from sample_lms.models import Block, Cohort, CohortMembership
+from sample_lms.models import Block, Cohort, CohortMembership, CourseAccessRole
 from tests.acceptance.helpers import OTHER_KEY, stored_rows
 from tests.factories import (
     COURSE_KEY,
@@ -233,6 +233,22 @@ def test_course_staff_see_their_courses_alone(trio: list[Any]) -> None:
     publish_course(small_course(new_key), new_key)
     page = show(RoleFactory(course_id=new_key).user, LIST)
     assert "There are no courses yet." in words(page.main)
+
+
+def test_the_lms_is_asked_once_in_a_while_where_somebody_works_but_each_time_who_may_see_what(trio: list[Any]) -> None:
+    client = Client()
+    client.force_login(trio[0])
+    lists = [client.get("/api/completion/my/") for _ in range(2)]
+    assert not any("/dashboard/" in page.text for page in lists)
+    RoleFactory(user=trio[0])
+
+    # The way there appears later; whoever knows it may go already.
+    assert "/dashboard/" not in client.get("/api/completion/my/").text
+    assert client.get("/api/completion/dashboard/").status_code == 200
+    cache.clear()
+    assert "/dashboard/" in client.get("/api/completion/my/").text
+    CourseAccessRole.objects.all().delete()
+    assert client.get("/api/completion/dashboard/").status_code == 403
 
 
 @pytest.mark.parametrize(

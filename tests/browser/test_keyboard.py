@@ -50,7 +50,8 @@ def test_tab_goes_through_all_in_order_and_shows_where_it_is(visit: Visit, name:
 
 
 @pytest.mark.parametrize(
-    ("name", "account"), [("completion-dashboard-course", "staff"), ("completion-my-course", "learner"), ("start", None)]
+    ("name", "account"),
+    [("completion-dashboard-course", "staff"), ("completion-my-course", "learner"), ("start", None)],
 )
 def test_the_first_link_skips_to_the_content(visit: Visit, name: str, account: str | None) -> None:
     page = visit(name, account)
