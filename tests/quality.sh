@@ -27,9 +27,11 @@ trap 'rm -rf "$work"' EXIT
 git ls-files -z | xargs -0 cp --parents -t "$work" --
 (cd "$work" && "$OLDPWD/$bin/python" -m build --quiet --outdir dist . 2>/dev/null) || (cd "$work" && "$bin/python" -m build --outdir dist .)
 "$bin/twine" check --strict "$work"/dist/*
-"$bin/python" -m zipfile -l "$work"/dist/*.whl | grep -E "sample_lms|tests/" && { echo "the wheel holds what it should not"; exit 1; }
-"$bin/python" -m zipfile -l "$work"/dist/*.whl | grep -q progress_bar.html || { echo "the wheel lacks its templates"; exit 1; }
-"$bin/python" -m zipfile -l "$work"/dist/*.whl | grep -q de/LC_MESSAGES/django.mo || { echo "the wheel lacks its translations"; exit 1; }
+files=$("$bin/python" -m zipfile -l "$work"/dist/*.whl)
+grep -E "sample_lms|tests/" <<<"$files" && { echo "the wheel holds what it should not"; exit 1; }
+for file in progress_bar.html dashboard/course.html style.css de/LC_MESSAGES/django.mo; do
+    grep -q "$file" <<<"$files" || { echo "the wheel lacks $file"; exit 1; }
+done
 "$bin/python" -m venv "$work/empty"
 "$work/empty/bin/python" -m pip --disable-pip-version-check install --quiet "$work"/dist/*.whl
 (cd "$work/empty" && bin/python - <<'PYTHON'
