@@ -10,6 +10,9 @@ os.environ.setdefault("DATABASE_URL", "sqlite://:memory:")
 # Stand-ins of Open edX: tests/stubs/README.rst.
 sys.path.append(str(Path(__file__).parent / "stubs"))
 
+# As in an LMS, before anything reads it: djangorestframework-jwt keeps what it has found at its first import.
+from openedx.envs.common import JWT_AUTH  # noqa: F401
+
 from sample_lms.settings import *  # noqa: F403
 from sample_lms.settings import INSTALLED_APPS as APPS_OF_THE_LMS
 

@@ -17,7 +17,7 @@ from edx_rest_framework_extensions.auth.jwt.tests.utils import (
     generate_latest_version_payload,
 )
 from oauth2_provider.models import AccessToken, Application
-from openedx.envs.common import AUTHENTICATION_BACKENDS, JWT_AUTH
+from openedx.envs.common import AUTHENTICATION_BACKENDS
 
 from completion_aggregator.conf import Settings
 from tests.acceptance.helpers import DETAIL, LIST, checked
@@ -28,7 +28,6 @@ from tests.factories import EnrollmentFactory, UserFactory
 def _platform(settings: Any, course: Any) -> None:
     settings.COMPLETION_AGGREGATOR_AUTHENTICATION_CLASSES = Settings.AUTHENTICATION_CLASSES.default
     settings.AUTHENTICATION_BACKENDS = AUTHENTICATION_BACKENDS
-    settings.JWT_AUTH = JWT_AUTH
 
 
 @pytest.fixture(params=[True, False], ids=["active", "inactive"])
