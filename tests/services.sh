@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole suite on MariaDB (or MySQL) and on PostgreSQL; then, on one after the other, the races between processes and
-# the Celery workers over Redis and over RabbitMQ; at last, with openedx-completion-aggregator 4.5.0, which is installed
-# into an environment of its own: the differential test, and the swap. A server that cannot be reached is a failure.
+# the Celery workers over Redis and over RabbitMQ; beside the second, with openedx-completion-aggregator 4.5.0, which is
+# installed into an environment of its own: the differential test, and the swap. A server that cannot be reached is a failure.
 # MARIADB_URL, POSTGRESQL_URL, REDIS_URL and RABBITMQ_URL name other servers than those on loopback.
 # usage: tests/services.sh PYTHON
 set -euo pipefail
@@ -30,12 +30,16 @@ for url in "${urls[@]}"; do
 done
 ((failed == 0))
 
-for url in "${urls[@]}"; do
-    echo "== ${url%%:*}: races and workers"
-    suite "$url" "services" --ignore=tests/differential --ignore=tests/swap
-done
+races() { suite "$1" "services" --ignore=tests/differential --ignore=tests/swap; }
 
+echo "== ${urls[0]%%:*}: races and workers"
+races "${urls[0]}"
+races "${urls[1]}" >"$logs/races" 2>&1 &
 echo "== side by side with 4.5.0, on ${urls[0]%%:*}"
-suite "${urls[0]}" "services" tests/differential
+suite "${urls[0]}" "services" tests/differential || failed=1
 echo "== the swap with 4.5.0"
-"$python" -m pytest --quiet -m services tests/swap
+"$python" -m pytest --quiet -m services tests/swap || failed=1
+wait $! || failed=1
+echo "== ${urls[1]%%:*}: races and workers"
+cat "$logs/races"
+((failed == 0))

@@ -170,6 +170,15 @@ def test_being_asked_to_stop_the_service_ends_with_the_chunk_in_its_hands(learne
     assert count_stale(unclaimed=True) == 6
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Let an interrupt interrupt, as on a terminal: a shell has what it runs in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_the_second_signal_has_its_usual_effect() -> None:
     with stopping() as stop:
         signal.raise_signal(signal.SIGINT)
