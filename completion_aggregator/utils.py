@@ -11,6 +11,8 @@ from completion_aggregator.exceptions import InvalidKeyError
 
 #: Longest key that any of the tables holds. Unit: characters.
 MAX_KEY_LENGTH = 255
+#: What the ids of any database fit into.
+MAX_ID = 2**63 - 1
 
 
 def parse_course_key(text: str) -> CourseKey:

@@ -14,13 +14,10 @@ from completion_aggregator.compat import get_lms
 from completion_aggregator.exceptions import NotSupportedByLMSError
 from completion_aggregator.lms.base import Capability
 from completion_aggregator.selectors import ORDERINGS, LearnerFilter, Progress
+from completion_aggregator.selectors.roster import MAX_DAYS, MAX_SEARCH
 
 #: Old names of roles.
 ROLE_ALIASES = {"beta": "beta_testers"}
-#: Further back nobody asks; and all of it is later than the year 1.
-MAX_DAYS = 36_500
-#: What no name is longer than.
-MAX_SEARCH = 255
 
 
 def read_filter(parameters: Parameters, course_key: CourseKey) -> LearnerFilter:

@@ -20,8 +20,6 @@ MAX_IDS = 10_000
 #: What is asked for in bulk.
 MAX_USERS = 1_000
 MAX_COURSES = 100
-#: What the ids of any database fit into.
-MAX_ID = 2**63 - 1
 _TRUE = {"true", "1"}
 _FALSE = {"false", "0", ""}
 # int() takes more: 1_000, and the digits of all scripts.

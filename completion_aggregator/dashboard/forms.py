@@ -17,11 +17,8 @@ from completion_aggregator.conf import conf
 from completion_aggregator.dashboard.charts import shares_shown_as
 from completion_aggregator.lms.base import Capability
 from completion_aggregator.selectors import LearnerFilter, Progress
+from completion_aggregator.selectors.roster import MAX_DAYS, MAX_SEARCH
 
-#: What no name is longer than.
-MAX_SEARCH = 255
-#: Further back nobody asks; and all of it is later than the year 1.
-MAX_DAYS = 36_500
 #: Of those who work in a course, by the names that they have in Open edX.
 ROLES = {
     "instructor": gettext_lazy("Instructor"),

@@ -30,6 +30,7 @@ from completion_aggregator.selectors.completions import (
 )
 from completion_aggregator.selectors.enrollments import join_aggregates
 from completion_aggregator.selectors.structure import StoredCourse, get_course_states
+from completion_aggregator.utils import MAX_ID
 
 #: What a learner may be found by; with a minus: the other way round. Learners who are equal in it go by user id.
 #: Those of whom there is no such value come first: never aggregated, or never active.
@@ -45,8 +46,10 @@ ORDERINGS = (
 )
 #: How many learners are read at once where all are wanted.
 BATCH_SIZE = 1_000
-#: What ids of any database fit into.
-MAX_ID = 2**63 - 1
+#: What no name is longer than.
+MAX_SEARCH = 255
+#: Further back nobody asks; and all of it is later than the year 1.
+MAX_DAYS = 36_500
 #: Orderings by a column of the course aggregate: what it is called beside the columns of an enrollment.
 _COLUMNS = {"percent": "stored_percent", "last_activity": "stored_activity"}
 _FIELDS = {"stored_percent": "percent", "stored_activity": "last_modified"}

@@ -7,11 +7,11 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter
 
-from completion_aggregator.api.filters import MAX_DAYS, MAX_SEARCH
 from completion_aggregator.api.parameters import MAX_IDS
 from completion_aggregator.api.schema import shapes
 from completion_aggregator.exports import ExportType
 from completion_aggregator.selectors import ORDERINGS, Progress
+from completion_aggregator.selectors.roster import MAX_DAYS, MAX_SEARCH
 from completion_aggregator.serializers import EXTRA_FIELDS
 
 

@@ -8,11 +8,11 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from completion_aggregator.api.filters import MAX_DAYS, MAX_SEARCH
 from completion_aggregator.api.parameters import MAX_COURSES, MAX_IDS, MAX_USERS
 from completion_aggregator.conf import conf
 from completion_aggregator.selectors import ORDERINGS, Progress
 from completion_aggregator.selectors.explain import Reason
+from completion_aggregator.selectors.roster import MAX_DAYS, MAX_SEARCH
 from completion_aggregator.serializers import EXTRA_FIELDS, CourseSummarySerializer
 
 BLOCK_TYPES = sorted(conf.BLOCK_TYPES)

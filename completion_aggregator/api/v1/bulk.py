@@ -13,14 +13,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from completion_aggregator.api.common import ME, CompletionView
-from completion_aggregator.api.parameters import MAX_COURSES, MAX_ID, MAX_USERS
+from completion_aggregator.api.parameters import MAX_COURSES, MAX_USERS
 from completion_aggregator.api.schema import operations
 from completion_aggregator.api.v1.views import add_migration
 from completion_aggregator.compat import get_lms
 from completion_aggregator.exceptions import InvalidKeyError
 from completion_aggregator.selectors import Learner, iter_pair_completions
 from completion_aggregator.serializers import pair_fields
-from completion_aggregator.utils import parse_course_key
+from completion_aggregator.utils import MAX_ID, parse_course_key
 
 
 class BulkCompletionView(CompletionView):
