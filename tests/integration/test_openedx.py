@@ -721,6 +721,7 @@ def test_a_transformer_that_is_not_installed_is_found_by_the_check(monkeypatch: 
     assert message.id == "completion_aggregator.E006"
 
 
+@pytest.mark.anywhere
 @override_settings(COMPLETION_AGGREGATOR_LMS="completion_aggregator.lms.openedx.OpenEdX")
 class TestExplaining(TestCase):
     """What an explanation counts is what the learner's tree has."""
