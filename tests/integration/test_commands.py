@@ -112,12 +112,19 @@ def test_the_service_shows_a_bar_on_a_terminal(learners: list[Any]) -> None:
     assert "10/10" in out.getvalue()
 
 
+@pytest.fixture(scope="module")
+def own_database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a database for other processes; nothing is written to it."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('own')}/db.sqlite3"
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], env=os.environ | {"DATABASE_URL": url}, check=True)
+    return url
+
+
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def service(own_database: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """A function that starts the service, for ever and in its own process, on an empty database."""
-    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
+    environment = os.environ | {"DATABASE_URL": own_database}
     manage = [sys.executable, "manage.py"]
-    subprocess.run([*manage, "migrate", "-v0"], env=environment, check=True)  # noqa: S603
     started = []
 
     def start(*arguments: str) -> subprocess.Popen[str]:
