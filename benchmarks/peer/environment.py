@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -25,8 +26,15 @@ def ensure() -> Path:
     python = DIRECTORY / "bin" / "python"
     stamp = DIRECTORY / "stamp"
     wanted = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
-    if stamp.exists() and stamp.read_text() == wanted:
-        return python
+    with DIRECTORY.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # or two that ask at once install over each other
+        if not stamp.exists() or stamp.read_text() != wanted:
+            _install(python)
+            stamp.write_text(wanted)
+    return python
+
+
+def _install(python: Path) -> None:
     shutil.rmtree(DIRECTORY, ignore_errors=True)
     try:
         venv.create(DIRECTORY, with_pip=True)
@@ -38,5 +46,3 @@ def ensure() -> Path:
     # The benchmarks are found after what is installed: `completion_aggregator` is the peer's there, not ours.
     packages = next(DIRECTORY.glob("lib/python*/site-packages"))
     (packages / "benchmarks.pth").write_text(f"{ROOT}\n")
-    stamp.write_text(wanted)
-    return python
