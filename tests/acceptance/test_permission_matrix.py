@@ -51,7 +51,7 @@ MOUNTS = list(BLOCKS)
 # About whom is asked, in the query or the body (`username`), in bulk's `users`, or in the path:
 #   me           whoever asks
 #   ada          a learner who is enrolled
-#   stranger     a user who has nothing to do with the course
+#   visitor      a user who has nothing to do with the course
 #   unknown      a name, or an id, that nobody has
 #   all          nobody in particular
 #   both         bulk: ada in the course and in the other one, where she is enrolled, too
@@ -64,19 +64,19 @@ method path                                        about    nobody inactive outs
 GET    v1/course/                                  me          401      401      200    200     200  200      200  200 200   200  200   200   200
 GET    v1/course/                                  all         401      401      403    403     403  403      403  403 403   403  403   403   200
 GET    v1/course/                                  ada         401      401      403    403     403  403      403  403 403   403  403   403   200
-GET    v1/course/                                  stranger    401      401      403    403     403  403      403  403 403   403  403   403   200
+GET    v1/course/                                  visitor     401      401      403    403     403  403      403  403 403   403  403   403   200
 GET    v1/course/                                  unknown     401      401      403    403     403  403      403  403 403   403  403   403   404
 
 GET    v1/course/{course_key}/                     me          401      401      404    404     200  404      404  404 404   404  404   404   404
 GET    v1/course/{course_key}/                     all         401      401      403    403     403  403      200  200 200   403  403   403   200
 GET    v1/course/{course_key}/                     ada         401      401      403    403     403  403      200  200 200   403  403   403   200
-GET    v1/course/{course_key}/                     stranger    401      401      403    403     403  403      404  404 404   403  403   403   404
+GET    v1/course/{course_key}/                     visitor     401      401      403    403     403  403      404  404 404   403  403   403   404
 GET    v1/course/{course_key}/                     unknown     401      401      403    403     403  403      404  404 404   403  403   403   404
 
 POST   v1/course/{course_key}/                     me          401      401      404    404     200  404      404  404 404   404  404   404   404
 POST   v1/course/{course_key}/                     all         401      401      403    403     403  403      200  200 200   403  403   403   200
 POST   v1/course/{course_key}/                     ada         401      401      403    403     403  403      200  200 200   403  403   403   200
-POST   v1/course/{course_key}/                     stranger    401      401      403    403     403  403      404  404 404   403  403   403   404
+POST   v1/course/{course_key}/                     visitor     401      401      403    403     403  403      404  404 404   403  403   403   404
 POST   v1/course/{course_key}/                     unknown     401      401      403    403     403  403      404  404 404   403  403   403   404
 
 GET    v1/stats/{course_key}/                      -           401      401      403    403     200  403      200  200 200   403  403   403   200
@@ -88,32 +88,32 @@ GET    v1/export/{course_key}/                     all         401      401     
 GET    v1/explain/{course_key}/                    me          401      401      404    404     200  404      404  404 404   404  404   404   404
 GET    v1/explain/{course_key}/                    all         401      401      403    403     403  403      400  400 400   403  403   403   400
 GET    v1/explain/{course_key}/                    ada         401      401      403    403     403  403      200  200 200   403  403   403   200
-GET    v1/explain/{course_key}/                    stranger    401      401      403    403     403  403      404  404 404   403  403   403   404
+GET    v1/explain/{course_key}/                    visitor     401      401      403    403     403  403      404  404 404   403  403   403   404
 GET    v1/explain/{course_key}/                    unknown     401      401      403    403     403  403      404  404 404   403  403   403   404
 
 POST   v1/refresh/{course_key}/                    me          401      401      404    404     200  404      404  404 404   404  404   404   404
 POST   v1/refresh/{course_key}/                    all         401      401      403    403     403  403      202  202 202   403  403   403   202
 POST   v1/refresh/{course_key}/                    ada         401      401      403    403     403  403      200  200 200   403  403   403   200
-POST   v1/refresh/{course_key}/                    stranger    401      401      403    403     403  403      404  404 404   403  403   403   404
+POST   v1/refresh/{course_key}/                    visitor     401      401      403    403     403  403      404  404 404   403  403   403   404
 POST   v1/refresh/{course_key}/                    unknown     401      401      403    403     403  403      404  404 404   403  403   403   404
 
 POST   v1/bulk/                                    me          401      401      200    200     200  200      200  200 200   200  200   200   200
 POST   v1/bulk/                                    all         401      401      403    403     403  403      400  400 400   403  403   403   400
 POST   v1/bulk/                                    ada         401      401      403    403     403  403      200  200 200   403  403   403   200
 POST   v1/bulk/                                    both        401      401      403    403     403  403      403  403 200   403  403   403   200
-POST   v1/bulk/                                    stranger    401      401      403    403     403  403      200  200 200   403  403   403   200
+POST   v1/bulk/                                    visitor     401      401      403    403     403  403      200  200 200   403  403   403   200
 POST   v1/bulk/                                    unknown     401      401      403    403     403  403      200  200 200   403  403   403   200
 
 GET    v0/course/                                  me          401      401      200    200     200  200      200  200 200   200  200   200   200
 GET    v0/course/                                  all         401      401      200    200     200  200      200  200 200   200  200   200   200
 GET    v0/course/                                  ada         401      401      403    403     403  403      403  403 403   403  403   403   200
-GET    v0/course/                                  stranger    401      401      403    403     403  403      403  403 403   403  403   403   200
+GET    v0/course/                                  visitor     401      401      403    403     403  403      403  403 403   403  403   403   200
 GET    v0/course/                                  unknown     401      401      403    403     403  403      403  403 403   403  403   403   404
 
 GET    v0/course/{course_key}/                     me          401      401      404    404     200  404      404  404 404   404  404   404   404
 GET    v0/course/{course_key}/                     all         401      401      404    404     200  404      404  404 404   404  404   404   404
 GET    v0/course/{course_key}/                     ada         401      401      403    403     403  403      200  200 200   403  403   403   200
-GET    v0/course/{course_key}/                     stranger    401      401      403    403     403  403      404  404 404   403  403   403   404
+GET    v0/course/{course_key}/                     visitor     401      401      403    403     403  403      404  404 404   403  403   403   404
 GET    v0/course/{course_key}/                     unknown     401      401      403    403     403  403      404  404 404   403  403   403   404
 
 POST   v0/course/{course_key}/blocks/{block_key}/  me          401      401      404    404     201  404      404  404 404   404  404   404   404
@@ -123,7 +123,7 @@ GET    dashboard/                                  -           302      302     
 GET    dashboard/{course_key}/                     all         302      302      403    403     403  403      200  200 200   403  403   403   200
 
 GET    dashboard/{course_key}/learners/{user_id}/  ada         302      302      403    403     403  403      200  200 200   403  403   403   200
-GET    dashboard/{course_key}/learners/{user_id}/  stranger    302      302      403    403     403  403      404  404 404   403  403   403   404
+GET    dashboard/{course_key}/learners/{user_id}/  visitor     302      302      403    403     403  403      404  404 404   403  403   403   404
 GET    dashboard/{course_key}/learners/{user_id}/  unknown     302      302      403    403     403  403      404  404 404   403  403   403   404
 
 GET    my/                                         -           302      302      200    200     200  200      200  200 200   200  200   200   200
@@ -196,7 +196,7 @@ def world(course: Any, learner: Any, staff: Any, settings: Any) -> World:
         "super": UserFactory(is_superuser=True),
         "staff": staff,
     }
-    user_ids = {"ada": learner.pk, "stranger": UserFactory(username="stranger").pk, "unknown": 999_999}
+    user_ids = {"ada": learner.pk, "visitor": UserFactory(username="visitor").pk, "unknown": 999_999}
     return World(people, user_ids, CohortFactory().pk)
 
 

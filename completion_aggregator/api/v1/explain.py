@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from completion_aggregator.api.common import CompletionView, UnavailableError
 from completion_aggregator.api.schema import operations
+from completion_aggregator.api.throttles import ExpensiveThrottle
 from completion_aggregator.exceptions import CompletionAggregatorError, CourseNotFoundError, UnknownBlockError
 from completion_aggregator.selectors import explain_completion
 from completion_aggregator.serializers import ExplanationSerializer
@@ -23,6 +24,8 @@ class CompletionExplanationView(CompletionView):
 
     Computed for this answer; nothing is saved.
     """
+
+    throttle_classes = (ExpensiveThrottle,)
 
     @operations.explain_completion
     def get(self, request: Request, course_key: str) -> Response:
