@@ -15,6 +15,7 @@ from completion_aggregator.api.throttles import ExpensiveThrottle
 from completion_aggregator.exceptions import CompletionAggregatorError, CourseNotFoundError, UnknownBlockError
 from completion_aggregator.selectors import explain_completion
 from completion_aggregator.serializers import ExplanationSerializer
+from completion_aggregator.utils import without_text
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class CompletionExplanationView(CompletionView):
             raise NotFound(_("There is no such course.")) from None
         except UnknownBlockError:
             raise NotFound(_("The course has no such block.")) from None
-        except CompletionAggregatorError:
-            log.warning("Course %s cannot be explained", key, exc_info=True)
+        except CompletionAggregatorError as error:
+            log.warning("Course %s cannot be explained", key, exc_info=without_text(error))
             raise UnavailableError from None
         return Response(ExplanationSerializer(explanation, for_staff=self.is_staff(key)).data)
