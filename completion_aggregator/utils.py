@@ -47,8 +47,13 @@ def parse_block_key(text: str, course_key: CourseKey) -> str:
     # Keys of other things (asides, blocks of libraries) refuse to be mapped into a course.
     if isinstance(key, AsideUsageKey) or not is_storable(text) or not key.context_key.is_course:
         raise InvalidKeyError("Not a block of this course.")
-    mapped = key.map_into_course(course_key)
-    if mapped != _with_run(key, course_key):
+    try:
+        mapped = key.map_into_course(course_key)
+        is_here = mapped == _with_run(key, course_key)
+    except OpaqueKeyError:
+        # An old key takes more letters than one of this course does.
+        is_here = False
+    if not is_here:
         raise InvalidKeyError("Not a block of this course.")
     return str(mapped)
 

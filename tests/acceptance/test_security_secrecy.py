@@ -98,7 +98,13 @@ def test_lists_and_filters_of_a_course_have_nobody_from_elsewhere(elsewhere: Any
 
 @pytest.mark.parametrize("url", [DETAIL, EXPLAIN])
 def test_a_block_of_another_course_is_like_none(learner: Any, elsewhere: Any, teacher: Any, url: str) -> None:
-    roots = (key("chapter/c1", OTHER_KEY), key("chapter/none"), key("chapter/none", OTHER_KEY), "nonsense")
+    roots = (
+        key("chapter/c1", OTHER_KEY),
+        key("chapter/none"),
+        key("chapter/none", OTHER_KEY),
+        "nonsense",
+        "i4x://Org/Course/html/h%",
+    )
     for user, username in ((teacher, "ada"), (learner, "me")):
         refusals = [ask(user, url, {"username": username, "root_block": each}, status=404) for each in roots]
         assert refusals == [refusals[0]] * len(roots)
