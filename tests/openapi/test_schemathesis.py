@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.openapi.conftest import ROOT
+from tests.openapi.description import operations
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 #: At most so many random questions to each operation, besides those that are made one by one from its description.
@@ -40,3 +41,4 @@ def test_answers_are_as_described(demo: str, account: str, tmp_path: Path, pytes
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Tested: {len(operations())}\n" in done.stdout
