@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo demo-reset schema test test-browser screenshots test-openapi test-services test-tutor quality docs messages bench upgrade clean
+.PHONY: help demo demo-reset schema test test-browser screenshots test-openapi test-services test-tutor fuzz quality docs messages bench upgrade clean
 
 help:
 	@echo "make demo [PORT=8123]  a small LMS with two courses and 300 learners, on 127.0.0.1"
@@ -15,6 +15,8 @@ help:
 	@echo "make test-browser      the pages in Chromium (CHROMIUM=… names another)"
 	@echo "make screenshots       the pictures of the documentation, from there"
 	@echo "make test-openapi      the demo against docs/reference/openapi.yaml, by clients made from it"
+	@echo "                       (MINUTES=60: with random questions for as long)"
+	@echo "make fuzz [MINUTES=60] bytes of all kinds for whatever reads what others send (default: a minute)"
 	@echo "make test-services     the same on MariaDB and PostgreSQL, with workers over Redis and RabbitMQ"
 	@echo "make test-tutor        the Tutor plugin, in each release of Tutor that it is for"
 	@echo "make quality           lint, types, layers, audit, migrations, packaging"
@@ -49,7 +51,10 @@ schema: $(VENV)/demo.stamp
 	$(BIN)/python manage.py spectacular --fail-on-warn --validate --file docs/reference/openapi.yaml
 
 test-openapi: $(VENV)/openapi.stamp
-	$(BIN)/python -m pytest tests/openapi
+	$(BIN)/python -m pytest tests/openapi $(if $(MINUTES),--minutes $(MINUTES))
+
+fuzz: $(VENV)/fuzz.stamp
+	$(BIN)/python -m tests.fuzz $(or $(MINUTES),1)
 
 test-services: $(VENV)/services.stamp
 	./tests/services.sh $(BIN)/python

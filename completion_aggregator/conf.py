@@ -48,6 +48,10 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_text_or_none(value: Any) -> bool:
+    return value is None or _is_text(value)
+
+
 def _is_path(value: Any) -> bool:
     return isinstance(value, str) and "." in value
 
@@ -227,6 +231,20 @@ class Settings:
         "course. None: as often as they like.",
         expects="a number, a slash, and second, minute, hour or day; or None",
         valid=_is_rate_or_none,
+    )
+    EXPENSIVE_RATE = Setting[str | None](
+        "300/minute",
+        "How often a user may ask for what costs more than a page of results: bulk, explain, export and summary of the "
+        "REST API, counted together. None: as often as they like.",
+        expects="a number, a slash, and second, minute, hour or day; or None",
+        valid=_is_rate_or_none,
+    )
+    CONTENT_SECURITY_POLICY = Setting[str | None](
+        None,
+        "The Content-Security-Policy of the pages. None: one that allows what the pages of the package are made of, "
+        "and no script. Empty: no such header of ours, for templates of your own that need more.",
+        expects="a policy, or None",
+        valid=_is_text_or_none,
     )
 
     @classmethod

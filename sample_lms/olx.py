@@ -36,6 +36,7 @@ MAX_ARCHIVE_BYTES = 500_000_000
 MAX_ARCHIVE_MEMBERS = 100_000
 MAX_FILE_BYTES = 50_000_000
 MAX_DEPTH = 50
+MAX_BLOCKS = 100_000
 # What the columns of the sample LMS hold.
 MAX_KEY_LENGTH = 255
 MAX_TYPE_LENGTH = 64
@@ -407,6 +408,8 @@ class _Reader:
             raise OlxError(f"{found.file}: block {found.key} is defined a second time.")
 
     def _add(self, found: _Found, ancestors: tuple[str, ...]) -> None:
+        if len(self.blocks) == MAX_BLOCKS:
+            raise OlxError(f"{found.file}: block {found.key} is one more than the {MAX_BLOCKS} allowed.")
         attributes, children = self._attributes(found), self._children(found)
         self.blocks[found.key] = OlxBlock(
             key=found.key,

@@ -11,6 +11,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import SuspiciousOperation
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from edx_rest_framework_extensions.paginators import NamespacedPageNumberPagination
@@ -170,7 +171,7 @@ class CompletionViewMixin(_View):
 
         Raises:
             PermissionDenied: not staff, and not asking for themselves; whether or not there is such a user.
-            NotFound: staff, but there is no such user.
+            NotFound: staff, but there is no such user. Course staff are told so as if there were, who is not enrolled.
         """
         username = self.parameters.get_text("username")
         if username is not None and username.casefold() in (ME, self.requester.get_username().casefold()):
@@ -185,7 +186,15 @@ class CompletionViewMixin(_View):
                 return users._default_manager.get_by_natural_key(username)
         except users.DoesNotExist:
             pass
+        if course_key is not None and not self.is_staff():
+            # Who works in one course does not learn who there is besides, not even by the number of queries.
+            self.check_enrolled(users(pk=0), course_key)
         raise NotFound(_("There is no such user."))
+
+    @staticmethod
+    def check_enrolled(user: AbstractBaseUser, course_key: CourseKey) -> None:
+        if not UserEnrollments(user).is_enrolled(course_key):
+            raise NotFound(_("The learner is not enrolled in this course."))
 
     #: What may be requested besides the block types.
     extra_fields: Collection[str] = EXTRA_FIELDS
@@ -211,8 +220,26 @@ class CompletionViewMixin(_View):
             raise NotFound(_("Invalid course key.")) from None
 
 
+#: Of every answer: whatever a browser makes of it, nothing in it is run, framed or told on.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
 class CompletionView(CompletionViewMixin, APIView):
     """Turns completions into an answer."""
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        # It is about somebody, and for whoever asked: no cache on the way keeps it.
+        add_never_cache_headers(response)
+        patch_vary_headers(response, ["Authorization", "Cookie"])
+        for name, value in HEADERS.items():
+            response.headers[name] = value
+        return response
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, SuspiciousOperation):
@@ -223,10 +250,6 @@ class CompletionView(CompletionViewMixin, APIView):
             # The platform says in other words why a token was refused; some clients read these.
             response.data = {"detail": response.data.get("developer_message", str(exc)), **response.data}
         return response
-
-    def check_enrolled(self, user: AbstractBaseUser, course_key: CourseKey) -> None:
-        if not UserEnrollments(user).is_enrolled(course_key):
-            raise NotFound(_("The learner is not enrolled in this course."))
 
     def serialize(
         self,

@@ -10,11 +10,11 @@ from django.http import Http404, HttpRequest
 from django.urls import NoReverseMatch, resolve, reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.generic import TemplateView
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.compat import get_lms
+from completion_aggregator.dashboard.headers import page
 from completion_aggregator.exceptions import InvalidKeyError
 from completion_aggregator.utils import parse_course_key
 
@@ -22,7 +22,7 @@ from completion_aggregator.utils import parse_course_key
 NAVIGATION_TIMEOUT = 300
 
 
-@method_decorator(never_cache, name="dispatch")
+@method_decorator(page, name="dispatch")
 class Page(LoginRequiredMixin, TemplateView):
     """A page in the common look, for whoever is logged in; others are sent to LOGIN_URL."""
 

@@ -41,7 +41,7 @@ from completion_aggregator.selectors import (
 from completion_aggregator.selectors.courses import get_freshness, select_courses
 from completion_aggregator.selectors.explain import explain_completion
 from completion_aggregator.selectors.roster import get_roster_rows
-from completion_aggregator.utils import parse_course_key
+from completion_aggregator.utils import MAX_ID, parse_course_key
 
 COURSES_PER_PAGE = 25
 LEARNERS_PER_PAGE = 50
@@ -252,9 +252,11 @@ class LearnerView(_CoursePage):
     def _get_learner(self, user_id: int) -> AbstractBaseUser:
         """Return the learner; who is not enrolled here is nobody whom this course's staff may ask for."""
         enrolled = get_lms().enrollments().filter(course_id=self.course_key, user_id=user_id)
-        learner = get_user_model()._default_manager.filter(pk=user_id).first()
-        # Most databases take a key in other letter case for the same.
-        if learner is None or self.course_key not in enrolled.values_list("course_id", flat=True):
+        # Most databases take a key in other letter case for the same. Whether there is such a user is asked after this:
+        # who works in one course does not learn who there is besides.
+        is_enrolled = user_id <= MAX_ID and self.course_key in enrolled.values_list("course_id", flat=True)
+        learner = get_user_model()._default_manager.filter(pk=user_id).first() if is_enrolled else None
+        if learner is None:
             raise Http404(_("There is no such learner in this course."))
         return learner
 

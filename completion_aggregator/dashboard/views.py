@@ -8,21 +8,19 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.generic import View
 from opaque_keys import InvalidKeyError as OpaqueKeyError
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.dashboard.charts import whole_percent
+from completion_aggregator.dashboard.headers import framed_page
 from completion_aggregator.dashboard.pages import get_course_key, page_url
 from completion_aggregator.exceptions import InvalidKeyError, UnknownBlockError
 from completion_aggregator.selectors import get_course_completion, is_enrolled
 from completion_aggregator.utils import parse_block_key
 
 
-@method_decorator(xframe_options_exempt, name="dispatch")
-@method_decorator(never_cache, name="dispatch")
+@method_decorator(framed_page, name="dispatch")
 class CompletionProgressBarView(View):
     """How far the learner has come in a course, or in one of its chapters.
 

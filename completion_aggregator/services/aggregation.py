@@ -48,7 +48,7 @@ from completion_aggregator.services.snapshots import want_snapshot
 from completion_aggregator.services.staleness import delete_markers, mark_due_changes
 from completion_aggregator.services.structure import SyncedCourse, sync_course
 from completion_aggregator.services.thresholds import send_reached_thresholds
-from completion_aggregator.utils import parse_course_key
+from completion_aggregator.utils import parse_course_key, without_text
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ def aggregate(course_key: CourseKey, user_ids: Collection[int]) -> Report:
         pass
     except Exception as error:
         if not half:
-            log.exception("Learner %s cannot be aggregated in %s", *ordered, course_key)
+            log.error("Learner %s cannot be aggregated in %s", *ordered, course_key, exc_info=without_text(error))
             return fail(chunk, error)
     # Smaller, or to find the learners behind it: the others are none the worse.
     return aggregate(course_key, ordered[:half]) + aggregate(course_key, ordered[half:])

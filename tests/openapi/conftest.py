@@ -18,6 +18,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--minutes", type=float, help="ask random questions for so long, others each time")
+
+
 def _manage(database: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
     settings = {"DATABASE_URL": f"sqlite:///{database}", "DJANGO_SETTINGS_MODULE": "tests.openapi.settings"}
     return [sys.executable, "manage.py", *arguments], os.environ | settings

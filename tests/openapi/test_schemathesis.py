@@ -9,20 +9,30 @@ from pathlib import Path
 import pytest
 
 from tests.openapi.conftest import ROOT
+from tests.openapi.description import operations
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 #: At most so many random questions to each operation, besides those that are made one by one from its description.
 EXAMPLES = 15
 
 
-@pytest.mark.parametrize("account", ["staff", "learner"])
-def test_answers_are_as_described(demo: str, account: str, tmp_path: Path) -> None:
+ACCOUNTS = ["staff", "learner"]
+
+
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_answers_are_as_described(demo: str, account: str, tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    minutes = pytestconfig.getoption("minutes")
+    # The same questions each time, unless there is time for others.
+    amount = ["--generation-deterministic", "--max-examples", str(EXAMPLES)]
+    if minutes:
+        amount = ["--max-time", str(max(1, round(60 * minutes / len(ACCOUNTS))))]
     done = subprocess.run(  # noqa: S603
         [
             *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIG), "run"),
             *(str(ROOT / "docs/reference/openapi.yaml"), "--url", demo, "--auth", f"{account}:{account}"),
-            # The same questions each time.
-            *("--generation-deterministic", "--max-examples", str(EXAMPLES)),
+            *amount,
+            # What the description allows, and what it does not.
+            *("--mode", "all"),
             *("--phases", "examples,coverage,fuzzing", "--checks", "all", "--continue-on-failure", "--no-color"),
         ],
         cwd=tmp_path,
@@ -31,3 +41,4 @@ def test_answers_are_as_described(demo: str, account: str, tmp_path: Path) -> No
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Tested: {len(operations())}\n" in done.stdout

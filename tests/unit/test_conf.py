@@ -35,6 +35,8 @@ def test_every_setting_has_the_name_of_the_replaced_plugin_or_its_prefix() -> No
         "COMPLETION_AGGREGATOR_AT_RISK_DAYS",
         "COMPLETION_AGGREGATOR_AT_RISK_PERCENT",
         "COMPLETION_AGGREGATOR_REFRESH_RATE",
+        "COMPLETION_AGGREGATOR_EXPENSIVE_RATE",
+        "COMPLETION_AGGREGATOR_CONTENT_SECURITY_POLICY",
     ]
 
 
@@ -110,6 +112,12 @@ def test_the_lms_is_open_edx_unless_another_is_named() -> None:
         ("REFRESH_RATE", "10", False),
         ("REFRESH_RATE", "often", False),
         ("REFRESH_RATE", 10, False),
+        ("EXPENSIVE_RATE", None, True),
+        ("EXPENSIVE_RATE", "often", False),
+        ("CONTENT_SECURITY_POLICY", None, True),
+        ("CONTENT_SECURITY_POLICY", "", True),
+        ("CONTENT_SECURITY_POLICY", "default-src 'self'", True),
+        ("CONTENT_SECURITY_POLICY", [], False),
         ("SNAPSHOT_INTERVAL", 0, True),
         ("SNAPSHOT_INTERVAL", -1, False),
         ("SNAPSHOT_DAYS", 1, True),

@@ -96,6 +96,14 @@ def test_a_key_of_something_else_is_refused(text: str, course: str) -> None:
         parse_block_key(text, parse_course_key(course))
 
 
+def test_an_old_key_that_no_block_of_a_new_course_can_have_is_refused() -> None:
+    text = f"{OLD_BLOCK}%"
+
+    assert parse_block_key(text, parse_course_key(OLD_COURSE)) == text
+    with pytest.raises(InvalidKeyError, match=r"^Not a block of this course\.$"):
+        parse_block_key(text, parse_course_key(COURSE))
+
+
 @pytest.mark.parametrize(
     "text", ["", "h1", COURSE, "i4x://", f"{BLOCK}\0", f"{BLOCK}\n", f"{BLOCK}\ud800", f"{OLD_BLOCK}\0"]
 )
@@ -113,7 +121,13 @@ def test_any_text_is_a_course_key_or_refused(text: str) -> None:
     assert parse_course_key(str(key)) == key
 
 
-@given(texts | texts.map(lambda text: BLOCK + text) | texts.map(lambda text: f"lb:{text}:html:x"), st.booleans())
+@given(
+    texts
+    | texts.map(lambda text: BLOCK + text)
+    | texts.map(lambda text: OLD_BLOCK + text)
+    | texts.map(lambda text: f"lb:{text}:html:x"),
+    st.booleans(),
+)
 def test_any_text_is_a_block_key_or_refused(text: str, is_old: bool) -> None:
     course_key = parse_course_key(OLD_COURSE if is_old else COURSE)
     try:

@@ -90,12 +90,12 @@ query_course_completion = _operation(
 export_course_completion = _operation(
     "exportCourseCompletion",
     "Everybody in a course, as a file",
-    [p.COURSE_KEY, p.EXPORT_TYPE, p.DETAIL_FIELDS, p.INCLUDE_OPTIONAL, *p.FILTERS],
+    [p.COURSE_KEY, p.EXPORT_TYPE, p.DETAIL_FIELDS, p.INCLUDE_OPTIONAL, *p.FILTERS, p.RETRY_AFTER],
     {
         (200, "text/csv"): _answer(str, "A line for each learner, streamed.", examples.EXPORT),
         (200, "application/jsonl"): _answer(str, "A line for each learner, streamed."),
     },
-    errors=(400, 401, 403, 404),
+    errors=(400, 401, 403, 404, 429),
 )
 get_course_stats = _operation(
     "getCourseStats",
@@ -106,22 +106,23 @@ get_course_stats = _operation(
 get_course_summary = _operation(
     "getCourseSummary",
     "How far a class has come",
-    [p.COURSE_KEY],
+    [p.COURSE_KEY, p.RETRY_AFTER],
     {200: _answer(shapes.CourseSummary, "Zeros for a course that nobody knows.", examples.CLASS)},
+    errors=(*READING, 429),
 )
 explain_completion = _operation(
     "explainCompletion",
     "Why is the percent what it is?",
-    [p.COURSE_KEY, p.LEARNER, p.ROOT_BLOCK],
+    [p.COURSE_KEY, p.LEARNER, p.ROOT_BLOCK, p.RETRY_AFTER],
     {200: _answer(shapes.Explanation, "Of the course, or of the root block.", examples.EXPLANATION)},
-    errors=(*READING, 503),
+    errors=(*READING, 429, 503),
 )
 query_completions_in_bulk = _operation(
     "queryCompletionsInBulk",
     "Many learners in many courses",
-    [],
+    [p.RETRY_AFTER],
     {200: _answer(shapes.BulkAnswer, "What is stored, as it is.", examples.BULK)},
-    errors=(400, 401, 403, 406, 413, 415),
+    errors=(400, 401, 403, 406, 413, 415, 429),
     request=shapes.BulkQuestion,
     examples=[examples.BULK.as_request()],
 )

@@ -227,7 +227,10 @@ class BulkAnswer(serializers.Serializer[Any]):
     """Pairs with an active enrollment, ordered by user id, then as the courses were named."""
 
     results = PairCompletion(many=True)
-    unknown_users = serializers.ListField(child=serializers.CharField())
+    unknown_users = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="who does not exist; to course staff, also who is in none of the courses",
+    )
     unknown_user_ids = serializers.ListField(child=serializers.IntegerField())
     migration = Migration(required=False, help_text="as long as rows are left to copy")
 

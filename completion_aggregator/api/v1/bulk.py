@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from opaque_keys.edx.keys import CourseKey
 from rest_framework.exceptions import ParseError, PermissionDenied
@@ -15,6 +16,7 @@ from rest_framework.response import Response
 from completion_aggregator.api.common import ME, CompletionView
 from completion_aggregator.api.parameters import MAX_COURSES, MAX_USERS
 from completion_aggregator.api.schema import operations
+from completion_aggregator.api.throttles import ExpensiveThrottle
 from completion_aggregator.api.v1.views import add_migration
 from completion_aggregator.compat import get_lms
 from completion_aggregator.exceptions import InvalidKeyError
@@ -29,13 +31,15 @@ class BulkCompletionView(CompletionView):
     What is stored is served as it is; it may lag. Nothing is computed, nothing is saved.
     """
 
+    throttle_classes = (ExpensiveThrottle,)
+
     @operations.query_completions_in_bulk
     def post(self, request: Request) -> Response:
         include_optional = self.get_include_optional()
         course_keys = self._course_keys()
         names, ids = self._users()
         self._check_permission(names, ids, course_keys)
-        learners = self._learners(names, ids)
+        learners = self._learners(names, ids, course_keys)
         known = [learners[user_id] for user_id in sorted(learners)]
         found = {learner.username for learner in known}
         pairs = iter_pair_completions(known, course_keys)
@@ -80,16 +84,22 @@ class BulkCompletionView(CompletionView):
         if not is_named:
             raise ParseError(_("Name learners in users or user_ids."))
 
-    def _learners(self, names: Collection[str], ids: Collection[int]) -> dict[int, Learner]:
-        """Return those who exist, by user id."""
+    def _learners(
+        self, names: Collection[str], ids: Collection[int], course_keys: Collection[CourseKey]
+    ) -> dict[int, Learner]:
+        """Return those who exist, by user id; for whoever is not staff, oneself and who is in one of the courses."""
         users = get_user_model()
+        visible = users._default_manager.all()
+        if not self.is_staff():
+            enrolled = get_lms().enrollments().filter(course_id__in=course_keys)
+            visible = visible.filter(Q(pk=self.requester.pk) | Q(pk__in=enrolled.values("user_id")))
         lookups: list[dict[str, Any]] = [
             {f"{users.USERNAME_FIELD}__in": names},
             {"pk__in": [each for each in ids if 0 < each <= MAX_ID]},
         ]
         found: dict[int, Learner] = {}
         for lookup in lookups:
-            rows = users._default_manager.filter(**lookup).values_list("pk", users.USERNAME_FIELD)
+            rows = visible.filter(**lookup).values_list("pk", users.USERNAME_FIELD)
             # Some databases take a name in other letter case for the same.
             found |= {pk: Learner(pk, name) for pk, name in rows if pk in ids or name in names}
         return found

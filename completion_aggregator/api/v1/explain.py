@@ -11,9 +11,11 @@ from rest_framework.response import Response
 
 from completion_aggregator.api.common import CompletionView, UnavailableError
 from completion_aggregator.api.schema import operations
+from completion_aggregator.api.throttles import ExpensiveThrottle
 from completion_aggregator.exceptions import CompletionAggregatorError, CourseNotFoundError, UnknownBlockError
 from completion_aggregator.selectors import explain_completion
 from completion_aggregator.serializers import ExplanationSerializer
+from completion_aggregator.utils import without_text
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +25,8 @@ class CompletionExplanationView(CompletionView):
 
     Computed for this answer; nothing is saved.
     """
+
+    throttle_classes = (ExpensiveThrottle,)
 
     @operations.explain_completion
     def get(self, request: Request, course_key: str) -> Response:
@@ -38,7 +42,7 @@ class CompletionExplanationView(CompletionView):
             raise NotFound(_("There is no such course.")) from None
         except UnknownBlockError:
             raise NotFound(_("The course has no such block.")) from None
-        except CompletionAggregatorError:
-            log.warning("Course %s cannot be explained", key, exc_info=True)
+        except CompletionAggregatorError as error:
+            log.warning("Course %s cannot be explained", key, exc_info=without_text(error))
             raise UnavailableError from None
         return Response(ExplanationSerializer(explanation, for_staff=self.is_staff(key)).data)

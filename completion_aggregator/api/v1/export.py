@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from completion_aggregator.api.common import CompletionView
 from completion_aggregator.api.filters import read_filter, read_ordering
 from completion_aggregator.api.schema import operations
+from completion_aggregator.api.throttles import ExpensiveThrottle
 from completion_aggregator.exports import EXPORT_FIELDS, Export, ExportType
 
 CONTENT_TYPES = {
@@ -33,6 +34,7 @@ class _ByParameter(DefaultContentNegotiation):
 class CompletionExportView(CompletionView):
     """Everybody's completion of one course, as CSV or as lines of JSON, streamed; for staff."""
 
+    throttle_classes = (ExpensiveThrottle,)
     extra_fields = EXPORT_FIELDS
     content_negotiation_class = _ByParameter
 

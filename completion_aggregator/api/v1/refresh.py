@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-from typing import Any
-
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils.decorators import method_decorator
@@ -14,31 +11,15 @@ from rest_framework import status
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import SimpleRateThrottle
 
 from completion_aggregator.api.common import CompletionView, UnavailableError
 from completion_aggregator.api.schema import operations
+from completion_aggregator.api.throttles import RefreshThrottle
 from completion_aggregator.compat import get_lms
-from completion_aggregator.conf import conf
 from completion_aggregator.selectors import get_course_completion
 from completion_aggregator.selectors.explain import find_stored
 from completion_aggregator.serializers import EXTRA_FIELDS
 from completion_aggregator.services import aggregate, mark_course, mark_learners
-
-
-class RefreshThrottle(SimpleRateThrottle):
-    """Counts the requests of each user in each course."""
-
-    scope = "completion_aggregator_refresh"
-
-    def get_rate(self) -> str | None:
-        return conf.REFRESH_RATE
-
-    def get_cache_key(self, request: Request, view: Any) -> str:
-        course_key = view.get_course_key(view.kwargs["course_key"])
-        # Not every cache takes every letter, and as many as a course key may have.
-        ident = sha256(f"{request.user.pk} {course_key}".encode()).hexdigest()
-        return self.cache_format % {"scope": self.scope, "ident": ident}
 
 
 # Aggregating holds locks only for short transactions of its own, and tries again what fails over others' locks.

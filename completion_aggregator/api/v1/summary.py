@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from completion_aggregator.api.common import CompletionView
 from completion_aggregator.api.schema import operations
+from completion_aggregator.api.throttles import ExpensiveThrottle
 from completion_aggregator.api.v1.views import add_migration
 from completion_aggregator.selectors import get_course_summary
 from completion_aggregator.serializers import CourseSummarySerializer
@@ -20,6 +21,8 @@ class CourseSummaryView(CompletionView):
     For staff and the course's own staff. All active enrollments are counted, whatever their roles, as in the list of
     everybody; worked out for this answer from what is stored.
     """
+
+    throttle_classes = (ExpensiveThrottle,)
 
     @operations.get_course_summary
     def get(self, request: Request, course_key: str) -> Response:
