@@ -34,6 +34,7 @@ from completion_aggregator.exceptions import (
 from completion_aggregator.models import AggregatedChunk, StaleCompletion
 from completion_aggregator.selectors.computed import get_learner_views
 from completion_aggregator.selectors.stats import forget_means
+from completion_aggregator.services.budget import charge_bulk
 from completion_aggregator.services.changes import Changes, CourseChangedError, select_course_values
 from completion_aggregator.services.events import announce
 from completion_aggregator.services.queue import (
@@ -118,14 +119,18 @@ def aggregate_chunk(chunk: Chunk) -> Report:
     """
     start = time.monotonic()
     markers = StaleCompletion.objects.of(chunk.course_key, chunk.user_ids)
-    user_ids = list(markers.order_by("user_id").values_list("user_id", flat=True).distinct())
-    if not user_ids:
+    kinds = list(markers.order_by("user_id").values_list("user_id", "bulk").distinct())
+    if not kinds:
         return Report()
+    user_ids = sorted({user_id for user_id, _ in kinds})
     try:
         report = aggregate(parse_course_key(chunk.course_key), user_ids)
     except InvalidKeyError as error:
         report = fail(Chunk(chunk.course_key, user_ids), error)
-    AggregatedChunk.objects.create(seconds=time.monotonic() - start, **asdict(report))
+    seconds = time.monotonic() - start
+    AggregatedChunk.objects.create(seconds=seconds, **asdict(report))
+    if all(bulk for _, bulk in kinds):
+        charge_bulk(len(user_ids), seconds)
     return report
 
 
