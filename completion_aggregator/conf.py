@@ -174,9 +174,10 @@ class Settings:
     )
     BULK_BUDGET = Setting[float | None](
         30,
-        "How much of each minute bulk work may take: publications, release dates, rebuilds, the migration. What learners "
-        "do comes before it, and is not counted. The time of all workers is added up, so 60 keeps one of them busy. "
-        "Commands with --inline that somebody waits for are not held back. Unit: seconds a minute; None or 0: no limit.",
+        "How much of each minute bulk work may take: publications, release dates, rebuilds, the migration. What "
+        "learners do comes before it, and is not counted. The time of all workers is added up: 60 keeps one busy. "
+        "reaggregate_course --inline, which somebody waits for, is not held back. Unit: seconds a minute; "
+        "None or 0: no limit.",
         expects="a number of seconds, or None",
         valid=_is_seconds_or_none,
     )

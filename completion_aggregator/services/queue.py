@@ -1,8 +1,9 @@
 """Who is to be aggregated next, and who is already in the hands of the workers.
 
 The open markers are the queue. Whoever has done something comes before bulk work, as publications and rebuilds leave
-it. Every course gets its turn, the one that has waited longest first, and in a course whoever has waited longest. Learners sent to the workers are claimed in their course aggregates, where no learner's
-request ever writes; the claim ends with their aggregation, or by itself when that got lost.
+it. Every course gets its turn, the one that has waited longest first, and in a course whoever has waited longest.
+Learners sent to the workers are claimed in their course aggregates, where no learner's request ever writes; the claim
+ends with their aggregation, or by itself when that got lost.
 """
 
 from __future__ import annotations

@@ -60,13 +60,13 @@ def _document(status: Status, retried: int | None) -> dict[str, Any]:
 
 def _text(status: Status) -> str:
     done = f"{status.learners_last_hour} learners, {status.rows_last_hour} rows written"
+    budget = "no limit" if status.bulk_budget is None else f"{status.bulk_budget:g} seconds a minute"
     lines = [
         f"stale learners:      {status.learners}",
         f"open markers:        {status.markers}",
         f"  due:               {status.due}",
         f"  queued:            {status.queued}",
-        f"  of bulk work:      {status.bulk}, done in about {_duration(status.bulk_seconds_left)}"
-        f" ({'no limit' if status.bulk_budget is None else f'{status.bulk_budget:g} seconds a minute'})",
+        f"  of bulk work:      {status.bulk}, done in about {_duration(status.bulk_seconds_left)} ({budget})",
         f"  after a failure:   {status.waiting} waiting, {status.given_up} given up",
         f"oldest marker:       {_age(status.oldest)}",
         f"in the last hour:    {done} in {status.seconds_last_hour:.1f} seconds of work",
