@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, OperationalError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -46,7 +47,7 @@ from completion_aggregator.services.queue import (
     select_and_lock,
 )
 from completion_aggregator.services.snapshots import want_snapshot
-from completion_aggregator.services.staleness import delete_markers, mark_due_changes
+from completion_aggregator.services.staleness import delete_markers, in_batches, mark_due_changes
 from completion_aggregator.services.structure import SyncedCourse, sync_course
 from completion_aggregator.services.thresholds import send_reached_thresholds
 from completion_aggregator.utils import parse_course_key
@@ -155,6 +156,7 @@ def aggregate(course_key: CourseKey, user_ids: Collection[int]) -> Report:
         return fail(chunk, error)
     except CourseUnreadableError as error:
         log.exception("Course %s cannot be read", course_key)
+        _fail_others(str(course_key), ordered, error.reason)
         return fail(chunk, error.reason)
     except OperationalError:
         log.warning("A chunk of %s is left for the next run", course_key, exc_info=True)
@@ -251,10 +253,24 @@ def fail(chunk: Chunk, error: Exception) -> Report:
     return _fail(chunk, error)
 
 
+def _fail_others(course_key: str, user_ids: Collection[int], error: Exception) -> None:
+    """Note it for everybody else who is due, too: they would be tried, and it would be logged, a chunk at a time."""
+    due = StaleCompletion.objects.filter(course_key=course_key).due(timezone.now(), conf.MAX_ATTEMPTS)
+    others = sorted(set(due.values_list("user_id", flat=True)).difference(user_ids))
+    for batch in in_batches(others):
+        # Who is claimed stays so, until the chunk is run or was lost.
+        _note_failure(StaleCompletion.objects.of(course_key, batch), error)
+
+
 def _fail(chunk: Chunk, error: Exception) -> Report:
     if not chunk.user_ids:
         return Report()
-    markers = StaleCompletion.objects.of(chunk.course_key, chunk.user_ids)
+    _note_failure(StaleCompletion.objects.of(*chunk), error)
+    release(chunk)
+    return Report(failed=len(chunk.user_ids))
+
+
+def _note_failure(markers: QuerySet[StaleCompletion], error: Exception) -> None:
     reason = f"{type(error).__name__}: {error}"[:255]
     now = timezone.now()
     for attempts in sorted(set(markers.values_list("attempts", flat=True)), reverse=True):
@@ -262,5 +278,3 @@ def _fail(chunk: Chunk, error: Exception) -> Report:
         markers.filter(attempts=attempts).update(
             attempts=min(attempts + 1, _MAX_ATTEMPTS), not_before=now + delay, last_error=reason
         )
-    release(chunk)
-    return Report(failed=len(chunk.user_ids))
