@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-from benchmarks import databases, engine, growth, plot, report, runner
+from benchmarks import databases, engine, growth, plot, pressure, report, runner
 from benchmarks.child import ROOT, Child
 from benchmarks.errors import BenchmarkError
 from benchmarks.peer import environment
@@ -25,6 +25,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help=f"only these: {', '.join(NAMES)}")
     what.add_argument("--growth", action="store_true", help="only how cost grows")
+    what.add_argument("--pressure", action="store_true", help="only what learners notice of a rebuild; needs Redis")
     parser.add_argument("--rounds", type=_count, default=5, metavar="N", help="a figure is the median of N (5)")
     parser.add_argument("--database", choices=["mariadb", "postgresql", "sqlite"], default="mariadb")
     return parser.parse_args(arguments)
@@ -45,26 +46,31 @@ def main(options: argparse.Namespace) -> None:
         start = partial(_start, "benchmarks.ours", options.database)
         with start() as ours:
             results["machine"] = report.machine(ours.ask("environment")["answer"])
-            if not options.growth:
+            if not options.growth and not options.pressure:
                 results["scenarios"] = _scenarios(options, ours, results["machine"])
-        if options.growth or (options.database == "mariadb" and not options.only):
+        if options.pressure:
+            results["pressure"] = pressure.run(start, _settings(options.database), say)
+        if options.growth or (options.database == "mariadb" and not options.only and not options.pressure):
             results["growth"] = growth.run(start, say)
             plot.draw(results["growth"], report.PLOT)
-    if not options.growth and not options.only:
+    if not options.growth and not options.only and not options.pressure:
         results["engine"] = engine.run()
     report.save(results, report.path_of(options.database))
     show(results)
 
 
 def _start(module: str, database: str) -> Child:
-    settings = {
+    return Child(sys.executable, module, _settings(database))
+
+
+def _settings(database: str) -> dict[str, str]:
+    return {
         "PYTHONPATH": str(ROOT),
         "DJANGO_SETTINGS_MODULE": "sample_lms.settings",
         "DATABASE_URL": databases.url(database, databases.OURS),
         "CACHE_URL": "locmemcache://",
         "DEBUG": "0",
     }
-    return Child(sys.executable, module, settings)
 
 
 def _start_peer(database: str) -> Child:
@@ -108,6 +114,7 @@ def show(results: dict[str, Any]) -> None:
     lines += [f"{name:60} {value}" for name, value in results.get("engine", {}).items()]
     for kind in ("learners", "blocks", "workers"):
         lines += [str(report.rounded(point)) for point in results.get("growth", {}).get(kind, [])]
+    lines += [f"{name}: {report.rounded(figures)}" for name, figures in results.get("pressure", {}).items()]
     sys.stdout.write("\n".join(lines) + "\n")
 
 

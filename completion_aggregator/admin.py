@@ -36,7 +36,7 @@ class CourseAdmin(ReadOnlyAdmin):
 class StaleCompletionAdmin(ReadOnlyAdmin):
     """Deleting a marker gives its learner up; an open one that has failed says why."""
 
-    list_display = ("course_key", "user_id", "block_key", "created", "attempts", "not_before", "last_error")
+    list_display = ("course_key", "user_id", "block_key", "bulk", "created", "attempts", "not_before", "last_error")
     search_fields = ("course_key",)
 
 

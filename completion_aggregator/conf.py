@@ -84,6 +84,10 @@ def _is_seconds(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
+def _is_seconds_or_none(value: Any) -> bool:
+    return value is None or _is_seconds(value)
+
+
 def _is_bool(value: Any) -> bool:
     return isinstance(value, bool)
 
@@ -171,6 +175,15 @@ class Settings:
         "Unit: seconds; 0: no limit.",
         expects="a number of seconds",
         valid=_is_seconds,
+    )
+    BULK_BUDGET = Setting[float | None](
+        30,
+        "How much of each minute bulk work may take: publications, release dates, rebuilds, the migration. What "
+        "learners do comes before it, and is not counted. The time of all workers is added up: 60 keeps one busy. "
+        "reaggregate_course --inline, which somebody waits for, is not held back. Unit: seconds a minute; "
+        "None or 0: no limit.",
+        expects="a number of seconds, or None",
+        valid=_is_seconds_or_none,
     )
     MAX_ATTEMPTS = Setting[int](
         10,

@@ -176,6 +176,9 @@ class StaleCompletion(models.Model):
     course_key = KeyTextField(_("course key"))
     #: The completable block that changed; null: anything may have changed.
     block_key = KeyTextField(_("block key"), null=True, blank=True)
+    #: Of work for a whole course (a publication, a rebuild): it may wait, and is done within the setting BULK_BUDGET.
+    #: The default is the database's, too: while a deployment runs, older code writes rows without it.
+    bulk = models.BooleanField(_("bulk"), default=False, db_default=False)
     created = models.DateTimeField(_("created"), default=timezone.now)
     #: How often aggregating it has failed.
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
@@ -193,6 +196,8 @@ class StaleCompletion(models.Model):
             models.Index(fields=["user", "course_key"], name="agg_stale_user"),
             # Who is stale in this course, the longest waiting first?
             models.Index(fields=["course_key", "id"], name="agg_stale_age"),
+            # Who has done something, among all whom a publication has marked?
+            models.Index(fields=["bulk", "course_key", "id"], name="agg_stale_turn"),
         ]
 
     def __str__(self) -> str:
@@ -442,3 +447,24 @@ class OldMarker(models.Model):
 
     def __str__(self) -> str:
         return f"{self.username} in {self.course_key}"
+
+
+class BulkBudget(models.Model):
+    """The only row says what bulk work may take next: all who give it out ask here, all who have done some tell.
+
+    See docs/decisions/0027-bulk-budget.rst.
+    """
+
+    #: When some was given out last; null: never yet.
+    granted_at = models.DateTimeField(_("granted"), null=True, blank=True)
+    #: By how much the chunks have taken longer than was granted for them; below 0: shorter.
+    debt = models.FloatField(_("debt, in seconds"), default=0.0)
+    #: What one learner took lately, to tell beforehand what a chunk will take.
+    seconds_per_learner = models.FloatField(_("seconds per learner"), default=0.01)
+
+    class Meta:
+        verbose_name = _("bulk budget")
+        verbose_name_plural = _("bulk budgets")
+
+    def __str__(self) -> str:
+        return f"{self.granted_at}: {self.debt:.1f} s"

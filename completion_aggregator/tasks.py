@@ -25,6 +25,7 @@ from completion_aggregator.services import (
     claim_stale_chunks,
     clean_up,
     fail,
+    grant_bulk,
     mark_due_changes,
     release,
     send_reached_thresholds,
@@ -100,12 +101,13 @@ def _drop_connections() -> None:
 def dispatch(chunk_size: int = CHUNK_SIZE, limit: int | None = None) -> int:
     """Send everybody who is stale, and whom no worker has yet, to the workers; return how many learners that is.
 
+    Of bulk work, only what the setting BULK_BUDGET allows; the rest waits for the next time.
     It is what `run_aggregator_service` does, for Celery beat; signals that were left unsent are sent, too, and
     snapshots are taken.
     """
     mark_due_changes(timezone.now())
     sent = 0
-    for chunk in claim_stale_chunks(chunk_size=chunk_size, limit=limit):
+    for chunk in claim_stale_chunks(chunk_size=chunk_size, limit=limit, bulk_limit=grant_bulk()):
         send(chunk)
         sent += len(chunk.user_ids)
     send_reached_thresholds()

@@ -14,9 +14,9 @@ def load() -> dict[str, Callable[..., None]]:
     django.setup()
     call_command("migrate", verbosity=0)
     # Models may be imported only now.
-    from benchmarks.ours import growth, steps
+    from benchmarks.ours import growth, pressure, steps
 
-    return {**steps.STEPS, **growth.STEPS}
+    return {**steps.STEPS, **growth.STEPS, **pressure.STEPS}
 
 
 if __name__ == "__main__":

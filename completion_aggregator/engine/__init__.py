@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from completion_aggregator.engine.errors import CompletionAggregatorError, CourseTreeError
 from completion_aggregator.engine.rollup import Completion, Sums, Tally, affected, percent, roll_up, sum_up, tally_leaf
-from completion_aggregator.engine.tree import Block, CompletionMode, CourseTree
+from completion_aggregator.engine.tree import Block, CompletionMode, CourseTree, put_in_order
 
 __all__ = [
     "Block",
@@ -20,6 +20,7 @@ __all__ = [
     "Tally",
     "affected",
     "percent",
+    "put_in_order",
     "roll_up",
     "sum_up",
     "tally_leaf",

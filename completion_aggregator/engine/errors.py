@@ -8,4 +8,4 @@ class CompletionAggregatorError(Exception):
 
 
 class CourseTreeError(CompletionAggregatorError):
-    """These blocks do not make a course: no root, a key twice, a child that is not there, or a cycle."""
+    """These blocks do not make a course: no root, a key twice, a child that is not there, a cycle, or too many."""

@@ -13,6 +13,10 @@ from graphlib import CycleError, TopologicalSorter
 
 from completion_aggregator.engine.errors import CourseTreeError
 
+#: A course beyond this is refused: its structure must fit into memory and into one packet of the database.
+MAX_BLOCKS = 50_000
+#: Blocks from the course block down, itself included. Open edX has five; what is above a block is kept for each.
+MAX_DEPTH = 100
 _NOWHERE: frozenset[int] = frozenset()
 
 
@@ -68,7 +72,8 @@ class CourseTree:
         through them count nothing. A block is optional when every path to it leads through an optional one.
 
         Raises:
-            CourseTreeError: no blocks, a key twice, an unknown child, a cycle, or a root that does not aggregate.
+            CourseTreeError: no blocks, a key twice, an unknown child, a cycle, a root that does not aggregate, more
+                than MAX_BLOCKS, or more than MAX_DEPTH one below the other.
         Cost: O(blocks x depth).
         """
         records = list(blocks)
@@ -107,7 +112,7 @@ def _walk(records: Sequence[Block]) -> dict[int, _Paths]:
         raise CourseTreeError(f"The first block, {records[0].key}, must be an aggregator: it is the course.")
     paths = {0: _Paths(required=not records[0].optional)}
     children = _links(records)
-    for i in _topological(records, children):
+    for i in put_in_order([block.key for block in records], children):
         here = paths.get(i)
         if here is None or records[i].mode != CompletionMode.AGGREGATOR:
             continue
@@ -131,14 +136,31 @@ def _links(records: Sequence[Block]) -> list[list[int]]:
         raise CourseTreeError(f"Block {error.args[0]} is a child but not a block of the course.") from None
 
 
-def _topological(records: Sequence[Block], children: Sequence[Sequence[int]]) -> list[int]:
-    """Order the blocks so that every parent comes before its children."""
+def put_in_order(keys: Sequence[str], children: Sequence[Sequence[int]]) -> list[int]:
+    """Order the blocks so that every parent comes before its children.
+
+    Args:
+        keys: of the blocks.
+        children: of each block, by their place in `keys`.
+    Raises:
+        CourseTreeError: a cycle, more than MAX_BLOCKS, or more than MAX_DEPTH one below the other.
+    Cost: O(blocks), without recursion.
+    """
+    if len(keys) > MAX_BLOCKS:
+        raise CourseTreeError(f"The course has {len(keys)} blocks; {MAX_BLOCKS} are the limit.")
     sorter: TopologicalSorter[int] = TopologicalSorter(dict(enumerate(children)))
     try:
-        return list(sorter.static_order())[::-1]
+        order = list(sorter.static_order())[::-1]
     except CycleError as error:
-        cycle = " > ".join(records[i].key for i in reversed(error.args[1]))
+        cycle = " > ".join(keys[i] for i in reversed(error.args[1]))
         raise CourseTreeError(f"These blocks contain each other: {cycle}.") from None
+    depths = [1] * len(keys)
+    for i in order:
+        if depths[i] > MAX_DEPTH:
+            raise CourseTreeError(f"The course has more than {MAX_DEPTH} blocks one below the other.")
+        for child in children[i]:
+            depths[child] = max(depths[child], depths[i] + 1)
+    return order
 
 
 def _count(

@@ -39,6 +39,7 @@ def dispatch(
     advance: Advance,
     *,
     limit: int | None = None,
+    bulk_limit: int | None = None,
     course_keys: Collection[str] | None = None,
     stop: Stop | None = None,
 ) -> str:
@@ -46,13 +47,14 @@ def dispatch(
 
     Args:
         limit: at most so many learners; None: all.
+        bulk_limit: at most so many of bulk work, as `grant_bulk` allows; None: all.
         course_keys: only of these courses; None: of all.
         stop: looked at after each chunk; None: go on to the end.
     """
     find = find_stale_chunks if options["inline"] else claim_stale_chunks
     report = Report()
     sent = learners = 0
-    for chunk in find(chunk_size=options["batch_size"], limit=limit, course_keys=course_keys):
+    for chunk in find(chunk_size=options["batch_size"], limit=limit, bulk_limit=bulk_limit, course_keys=course_keys):
         if sent and options["delay_between_batches"]:
             time.sleep(options["delay_between_batches"])
         if options["inline"]:

@@ -11,7 +11,7 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q, Sum
 from django.utils import timezone
 
 from completion_aggregator.conf import conf
-from completion_aggregator.models import AggregatedChunk, CourseAggregate, StaleCompletion
+from completion_aggregator.models import AggregatedChunk, BulkBudget, CourseAggregate, StaleCompletion
 from completion_aggregator.selectors.migration import Migration, find_migration
 
 #: The rate is that of so long a time.
@@ -49,6 +49,11 @@ class Status:
     markers: int
     #: Markers that a worker may take now.
     due: int
+    #: Those of them that are of bulk work, the seconds a minute that it may take (null: as many as it likes), and the
+    #: time that it will take to the end, in seconds, if nothing comes to it.
+    bulk: int
+    bulk_budget: float | None
+    bulk_seconds_left: float
     #: Markers that wait after a failure.
     waiting: int
     #: Markers that were tried MAX_ATTEMPTS times; `retry_failed` makes them due again.
@@ -79,7 +84,8 @@ class Status:
 def get_status() -> Status:
     """Return how the aggregation goes now.
 
-    Cost: 4 queries: three passes over the open markers, and the chunks of an hour; and that of `find_migration`.
+    Cost: 5 queries: three passes over the open markers, the chunks of an hour, and the budget; and that of
+    `find_migration`.
     """
     now = timezone.now()
     given_up = Q(attempts__gte=conf.MAX_ATTEMPTS)
@@ -89,6 +95,7 @@ def get_status() -> Status:
         queued=Count("id", filter=is_claimed(now)),
         waiting=Count("id", filter=waiting),
         given_up=Count("id", filter=given_up),
+        bulk=Count("id", filter=Q(bulk=True) & ~given_up & ~waiting),
         oldest=Min("created", filter=~given_up),
     )
     courses = StaleCompletion.objects.values("course_key").annotate(
@@ -110,10 +117,16 @@ def get_status() -> Status:
         seconds=Sum("seconds", filter=lately),
         last=Max("finished_at"),
     )
+    budget = BulkBudget.objects.first() or BulkBudget()
+    # After a publication a learner has one bulk marker.
+    work = max(0.0, markers["bulk"] * budget.seconds_per_learner + budget.debt) if markers["bulk"] else 0.0
     return Status(
         learners=sum(backlog.learners for backlog in backlogs),
         markers=markers["all"],
         due=markers["all"] - markers["waiting"] - markers["given_up"],
+        bulk=markers["bulk"],
+        bulk_budget=conf.BULK_BUDGET or None,
+        bulk_seconds_left=work * 60 / conf.BULK_BUDGET if conf.BULK_BUDGET else work,
         waiting=markers["waiting"],
         given_up=markers["given_up"],
         oldest=markers["oldest"],

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from completion_aggregator.services.aggregation import Report, aggregate, aggregate_chunk, aggregate_stale, fail
+from completion_aggregator.services.budget import grant_bulk
 from completion_aggregator.services.cleanup import CleanupReport, clean_up
 from completion_aggregator.services.forgetting import forget_course, forget_learner
 from completion_aggregator.services.queue import (
@@ -43,6 +44,7 @@ __all__ = [
     "find_stale_chunks",
     "forget_course",
     "forget_learner",
+    "grant_bulk",
     "mark_completion",
     "mark_course",
     "mark_due_changes",

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, OperationalError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -34,6 +35,7 @@ from completion_aggregator.exceptions import (
 from completion_aggregator.models import AggregatedChunk, StaleCompletion
 from completion_aggregator.selectors.computed import get_learner_views
 from completion_aggregator.selectors.stats import forget_means
+from completion_aggregator.services.budget import charge_bulk
 from completion_aggregator.services.changes import Changes, CourseChangedError, select_course_values
 from completion_aggregator.services.events import announce
 from completion_aggregator.services.queue import (
@@ -45,7 +47,7 @@ from completion_aggregator.services.queue import (
     select_and_lock,
 )
 from completion_aggregator.services.snapshots import want_snapshot
-from completion_aggregator.services.staleness import delete_markers, mark_due_changes
+from completion_aggregator.services.staleness import delete_markers, in_batches, mark_due_changes
 from completion_aggregator.services.structure import SyncedCourse, sync_course
 from completion_aggregator.services.thresholds import send_reached_thresholds
 from completion_aggregator.utils import parse_course_key, without_text
@@ -118,14 +120,18 @@ def aggregate_chunk(chunk: Chunk) -> Report:
     """
     start = time.monotonic()
     markers = StaleCompletion.objects.of(chunk.course_key, chunk.user_ids)
-    user_ids = list(markers.order_by("user_id").values_list("user_id", flat=True).distinct())
-    if not user_ids:
+    kinds = list(markers.order_by("user_id").values_list("user_id", "bulk").distinct())
+    if not kinds:
         return Report()
+    user_ids = sorted({user_id for user_id, _ in kinds})
     try:
         report = aggregate(parse_course_key(chunk.course_key), user_ids)
     except InvalidKeyError as error:
         report = fail(Chunk(chunk.course_key, user_ids), error)
-    AggregatedChunk.objects.create(seconds=time.monotonic() - start, **asdict(report))
+    seconds = time.monotonic() - start
+    AggregatedChunk.objects.create(seconds=seconds, **asdict(report))
+    if all(bulk for _, bulk in kinds):
+        charge_bulk(len(user_ids), seconds)
     return report
 
 
@@ -150,6 +156,7 @@ def aggregate(course_key: CourseKey, user_ids: Collection[int]) -> Report:
         return fail(chunk, error)
     except CourseUnreadableError as error:
         log.exception("Course %s cannot be read", course_key)
+        _fail_others(str(course_key), ordered, error.reason)
         return fail(chunk, error.reason)
     except OperationalError:
         log.warning("A chunk of %s is left for the next run", course_key, exc_info=True)
@@ -246,10 +253,24 @@ def fail(chunk: Chunk, error: Exception) -> Report:
     return _fail(chunk, error)
 
 
+def _fail_others(course_key: str, user_ids: Collection[int], error: Exception) -> None:
+    """Note it for everybody else who is due, too: they would be tried, and it would be logged, a chunk at a time."""
+    due = StaleCompletion.objects.filter(course_key=course_key).due(timezone.now(), conf.MAX_ATTEMPTS)
+    others = sorted(set(due.values_list("user_id", flat=True)).difference(user_ids))
+    for batch in in_batches(others):
+        # Who is claimed stays so, until the chunk is run or was lost.
+        _note_failure(StaleCompletion.objects.of(course_key, batch), error)
+
+
 def _fail(chunk: Chunk, error: Exception) -> Report:
     if not chunk.user_ids:
         return Report()
-    markers = StaleCompletion.objects.of(chunk.course_key, chunk.user_ids)
+    _note_failure(StaleCompletion.objects.of(*chunk), error)
+    release(chunk)
+    return Report(failed=len(chunk.user_ids))
+
+
+def _note_failure(markers: QuerySet[StaleCompletion], error: Exception) -> None:
     reason = f"{type(error).__name__}: {error}"[:255]
     now = timezone.now()
     for attempts in sorted(set(markers.values_list("attempts", flat=True)), reverse=True):
@@ -257,5 +278,3 @@ def _fail(chunk: Chunk, error: Exception) -> Report:
         markers.filter(attempts=attempts).update(
             attempts=min(attempts + 1, _MAX_ATTEMPTS), not_before=now + delay, last_error=reason
         )
-    release(chunk)
-    return Report(failed=len(chunk.user_ids))

@@ -1,8 +1,9 @@
 """Who is to be aggregated next, and who is already in the hands of the workers.
 
-The open markers are the queue. Every course gets its turn, the one that has waited longest first, and in a course
-whoever has waited longest. Learners sent to the workers are claimed in their course aggregates, where no learner's
-request ever writes; the claim ends with their aggregation, or by itself when that got lost.
+The open markers are the queue. Whoever has done something comes before bulk work, as publications and rebuilds leave
+it. Every course gets its turn, the one that has waited longest first, and in a course whoever has waited longest.
+Learners sent to the workers are claimed in their course aggregates, where no learner's request ever writes; the claim
+ends with their aggregation, or by itself when that got lost.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from django.db import connections, router, transaction
-from django.db.models import Count, Exists, Min, OuterRef, QuerySet
+from django.db.models import Count, Exists, Max, Min, OuterRef, QuerySet
 from django.utils import timezone
 
 from completion_aggregator.conf import conf
@@ -23,6 +24,8 @@ from completion_aggregator.services.staleness import in_batches
 
 #: Learners in a chunk: their rows fit into a few statements, and nobody is locked for long.
 CHUNK_SIZE = 500
+#: The same for bulk work: no worker is busy with it for long, when something comes that is in a hurry.
+BULK_CHUNK_SIZE = 100
 
 
 class Chunk(NamedTuple):
@@ -33,20 +36,32 @@ class Chunk(NamedTuple):
 
 
 def find_stale_chunks(
-    *, chunk_size: int = CHUNK_SIZE, limit: int | None = None, course_keys: Collection[str] | None = None
+    *,
+    chunk_size: int = CHUNK_SIZE,
+    limit: int | None = None,
+    bulk_limit: int | None = None,
+    course_keys: Collection[str] | None = None,
 ) -> Iterator[Chunk]:
-    """Give every learner who has a due marker now, claimed or not, once, in chunks: one of each course in turn.
+    """Give every learner who has a due marker now, claimed or not, in chunks: one of each course in turn.
+
+    Bulk work comes last, and after each chunk of it whoever has done something meanwhile. A learner with markers of
+    both kinds is given for the first of them, and only once if aggregated then.
 
     Args:
         limit: at most so many learners; None: all.
+        bulk_limit: at most so many of bulk work, as `grant_bulk` allows; None: all.
         course_keys: only of these courses; None: of all.
-    Cost: one query, and one for each chunk.
+    Cost: three queries and one for each chunk, two more for each chunk of bulk work.
     """
-    return _take_turns(_due(course_keys), chunk_size, limit)
+    return _ordinary_first(_due(course_keys), chunk_size, limit, bulk_limit)
 
 
 def claim_stale_chunks(
-    *, chunk_size: int = CHUNK_SIZE, limit: int | None = None, course_keys: Collection[str] | None = None
+    *,
+    chunk_size: int = CHUNK_SIZE,
+    limit: int | None = None,
+    bulk_limit: int | None = None,
+    course_keys: Collection[str] | None = None,
 ) -> Iterator[Chunk]:
     """Give chunks as `find_stale_chunks` does, of learners whom nobody has claimed, and claim them.
 
@@ -55,7 +70,7 @@ def claim_stale_chunks(
 
     Cost: see `find_stale_chunks`; for each chunk 5 short statements more, and one that creates missing rows.
     """
-    for chunk in _take_turns(_unclaimed(_due(course_keys)), chunk_size, limit):
+    for chunk in _ordinary_first(_unclaimed(_due(course_keys)), chunk_size, limit, bulk_limit):
         user_ids = _claim(chunk)
         if user_ids:
             yield Chunk(chunk.course_key, user_ids)
@@ -70,13 +85,15 @@ def release(chunk: Chunk) -> None:
             CourseAggregate.objects.filter(course_id=course_id, user_id__in=user_ids).update(queued_until=None)
 
 
-def count_stale(*, unclaimed: bool = False) -> int:
+def count_stale(*, unclaimed: bool = False, course_keys: Collection[str] | None = None) -> int:
     """Return how many learners have a due marker, once for each of their courses.
 
     Args:
         unclaimed: leave out those who are in the hands of the workers.
+        course_keys: only of these courses; None: of all.
     """
-    due = _unclaimed(_due(None)) if unclaimed else _due(None)
+    due = _due(course_keys)
+    due = _unclaimed(due) if unclaimed else due
     counts = due.values("course_key").annotate(learners=Count("user_id", distinct=True))
     return sum(counts.values_list("learners", flat=True))
 
@@ -125,22 +142,49 @@ def _unclaimed(markers: QuerySet[StaleCompletion]) -> QuerySet[StaleCompletion]:
     return markers.filter(~is_claimed(timezone.now()))
 
 
-def _take_turns(due: QuerySet[StaleCompletion], chunk_size: int, limit: int | None) -> Iterator[Chunk]:
+def _ordinary_first(
+    due: QuerySet[StaleCompletion], chunk_size: int, limit: int | None, bulk_limit: int | None
+) -> Iterator[Chunk]:
+    ordinary = due.filter(bulk=False)
+    bulk = _up_to(bulk_limit, _take_turns(due.filter(bulk=True), min(chunk_size, BULK_CHUNK_SIZE)))
+
+    def chunks() -> Iterator[Chunk]:
+        seen, bulk_chunk = 0, None
+        while True:
+            # Read before: who comes while they are gone through is found the next time.
+            newest = StaleCompletion.objects.aggregate(newest=Max("id"))["newest"] or 0
+            yield from _take_turns(ordinary.filter(id__gt=seen), chunk_size)
+            seen, bulk_chunk = newest, next(bulk, None)
+            if bulk_chunk is None:
+                return
+            yield bulk_chunk
+
+    return _up_to(limit, chunks())
+
+
+def _up_to(limit: int | None, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Pass chunks on, of so many learners at most; None: all."""
+    if limit is None:
+        yield from chunks
+        return
+    while limit > 0 and (chunk := next(chunks, None)):
+        user_ids = chunk.user_ids[:limit]
+        yield Chunk(chunk.course_key, user_ids)
+        limit -= len(user_ids)
+
+
+def _take_turns(due: QuerySet[StaleCompletion], chunk_size: int) -> Iterator[Chunk]:
     courses = due.values("course_key").annotate(oldest=Min("id"), learners=Count("user_id", distinct=True))
     walks = deque(
         _walk(due.filter(course_key=key), key, chunk_size, learners)
         for key, learners in list(courses.order_by("oldest").values_list("course_key", "learners"))
     )
-    left = limit
-    while walks and left != 0:
+    while walks:
         walk = walks.popleft()
         chunk = next(walk, None)
-        if chunk is None:
-            continue
-        user_ids = chunk.user_ids[:left]
-        yield Chunk(chunk.course_key, user_ids)
-        left = None if left is None else left - len(user_ids)
-        walks.append(walk)
+        if chunk is not None:
+            yield chunk
+            walks.append(walk)
 
 
 def _walk(due: QuerySet[StaleCompletion], course_key: str, chunk_size: int, learners: int) -> Iterator[Chunk]:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.compat import get_lms
+from completion_aggregator.engine import put_in_order
 from completion_aggregator.exceptions import CourseNotFoundError
 from completion_aggregator.lms.base import CourseOutline
 from completion_aggregator.models import Course, CourseBlock
@@ -31,6 +32,7 @@ def sync_course(course_key: CourseKey) -> SyncedCourse:
 
     Raises:
         CourseNotFoundError: the LMS has no such course.
+        CourseTreeError: its blocks contain each other, are too many, or too deep; nothing of it is stored.
     Cost: one query and the LMS's version when nothing is new; otherwise O(blocks), once per version.
     """
     state = get_course_states([course_key])[course_key]
@@ -45,6 +47,7 @@ def sync_course(course_key: CourseKey) -> SyncedCourse:
 
 
 def _store(course_key: CourseKey, outline: CourseOutline) -> None:
+    put_in_order([block.key for block in outline.blocks], [block.children for block in outline.blocks])
     with transaction.atomic():
         Course.objects.get_or_create(course_key=str(course_key))
         course = Course.objects.select_for_update().get(course_key=str(course_key))

@@ -178,7 +178,11 @@ def _take_over_markers(takeover: Takeover, batch_size: int) -> int:
         )
     )
     StaleCompletion.objects.bulk_create(
-        [StaleCompletion(user_id=user_id, course_key=key) for user_id, key in wanted if (user_id, key) not in open_now],
+        [
+            StaleCompletion(user_id=user_id, course_key=key, bulk=True)
+            for user_id, key in wanted
+            if (user_id, key) not in open_now
+        ],
         batch_size=5_000,
     )
     takeover.last_marker_id = markers[-1][0]

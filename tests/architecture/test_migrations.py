@@ -22,7 +22,7 @@ from tests.killing import Killed, dying
 APP = "completion_aggregator"
 REPLACED = "0001_squashed_0007_aggregator_optional_completion"
 OURS = {
-    *("aggregatedchunk", "blockaggregate", "course", "courseaggregate", "courseblock", "coursesnapshot"),
+    *("aggregatedchunk", "blockaggregate", "bulkbudget", "course", "courseaggregate", "courseblock", "coursesnapshot"),
     *("learnersnapshot", "reachedthreshold", "snapshotwish", "takeover"),
 }
 OLD = {"aggregator", "stalecompletion", "cachegroupinvalidation"}

@@ -361,7 +361,8 @@ def test_whoever_has_failed_is_not_marked_again(learners: list[Any]) -> None:
     assert run("mark_never_aggregated") == ["marked: 0 learners"]
 
 
-def test_the_cleanup_deletes_what_nobody_asks_for_again(learners: list[Any]) -> None:
+def test_the_cleanup_deletes_what_nobody_asks_for_again(learners: list[Any], settings: Any) -> None:
+    settings.COMPLETION_AGGREGATOR_BULK_BUDGET = None
     run("run_aggregator_service", inline=True)
     # A unit goes; its aggregates with it, at the next run.
     publish_course(_without_the_last_section())

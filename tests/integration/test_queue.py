@@ -126,8 +126,8 @@ def test_finding_takes_one_query_for_each_chunk(ids: list[int]) -> None:
     with CaptureQueriesContext(connection) as queries:
         assert len(list(find_stale_chunks(chunk_size=2))) == 3
 
-    # The courses, and the chunks.
-    assert len(queries) == 1 + 3
+    # The newest marker, the courses and those of bulk work, and the chunks.
+    assert len(queries) == 3 + 3
 
 
 # Claims
@@ -325,7 +325,7 @@ def test_the_command_tells_the_status(ids: list[int], settings: Any) -> None:
     lines = run().splitlines()
 
     assert [line.split("  ")[0] for line in lines[:2]] == ["stale learners:", "open markers:"]
-    assert lines[4] == "  after a failure:   0 waiting, 2 given up"
+    assert lines[5] == "  after a failure:   0 waiting, 2 given up"
     assert lines[-1] == f"         2  CourseNotFoundError: The LMS has no course {nowhere}. (2 given up)"
     assert f"         5  {COURSE_KEY}, oldest 0:00:00 ago" in lines
 
@@ -342,6 +342,9 @@ def test_the_command_tells_the_status_to_machines(ids: list[int]) -> None:
         "learners": 5,
         "markers": 5,
         "due": 5,
+        "bulk": 0,
+        "bulk_budget": 30,
+        "bulk_seconds_left": 0.0,
         "waiting": 0,
         "given_up": 0,
         "oldest": oldest,

@@ -108,6 +108,7 @@ def test_a_completion_marks_its_block(clean: Any) -> None:
         "user_id": clean.pk,
         "course_key": str(COURSE_KEY),
         "block_key": key("html/h1"),
+        "bulk": False,
         "attempts": 0,
         "not_before": None,
         "last_error": "",
@@ -314,6 +315,7 @@ def test_marking_a_course_twice_leaves_one_marker_for_each_learner(
     clean: Any, django_capture_on_commit_callbacks: Any
 ) -> None:
     other = EnrollmentFactory().user
+    StaleCompletion.objects.all().delete()
 
     with django_capture_on_commit_callbacks(execute=True):
         assert [mark_course(COURSE_KEY), mark_course(COURSE_KEY)] == [2, 2]
@@ -407,7 +409,7 @@ def test_marking_a_course_takes_as_many_statements_for_fifty_learners_as_for_one
 def test_older_markers_go_only_when_the_new_ones_are_committed(
     clean: Any, django_capture_on_commit_callbacks: Any
 ) -> None:
-    mark_learners(COURSE_KEY, [clean.pk])
+    mark_course(COURSE_KEY)
     with django_capture_on_commit_callbacks() as callbacks:
         mark_course(COURSE_KEY)
 
@@ -423,9 +425,9 @@ def test_a_learner_who_enrolls_while_a_course_is_marked_stays_marked(
 ) -> None:
     """The new learner's marker has a lower id than others that were there before, but is committed later."""
     newcomer = UserFactory()
-    mark_learners(COURSE_KEY, [clean.pk])
+    mark_course(COURSE_KEY)
     free_id = StaleCompletion.objects.get().pk
-    mark_learners(COURSE_KEY, [clean.pk])
+    mark_course(COURSE_KEY)
     StaleCompletion.objects.get(id=free_id).delete()
 
     with django_capture_on_commit_callbacks(execute=True):

@@ -311,3 +311,44 @@ def _by_key(result: dict[str, Any], course_block: str) -> dict[str, tuple[float,
     nested = [each for name in ("chapter", "sequential", "vertical") for each in result.get(name, ())]
     found = {each["block_key"]: each["completion"] for each in nested} | {course_block: result["completion"]}
     return {key: (values["earned"], values["possible"]) for key, values in found.items()}
+
+
+def grant(until: Event, seed: int, *, grants: str) -> None:
+    """Ask for bulk work again and again; write down of how many learners it was given."""
+    from completion_aggregator.services import grant_bulk
+
+    granted = 0
+    while not until.is_set():
+        granted += grant_bulk() or 0
+    Path(grants).write_text(str(granted))
+
+
+def claim_once(until: Event, seed: int, *, claims: str) -> None:
+    """Claim what the budget allows; write down who that is."""
+    from completion_aggregator.services import claim_stale_chunks, grant_bulk
+
+    chunks = claim_stale_chunks(chunk_size=3, bulk_limit=grant_bulk())
+    Path(claims).write_text(" ".join(str(user_id) for chunk in chunks for user_id in chunk.user_ids))
+
+
+def serve(until: Event, seed: int) -> None:
+    """Be the service, which aggregates by itself: pass after pass, in small chunks."""
+    from completion_aggregator.services import aggregate_chunk, find_stale_chunks, grant_bulk
+
+    while not until.is_set():
+        for chunk in find_stale_chunks(chunk_size=5, bulk_limit=grant_bulk()):
+            aggregate_chunk(chunk)
+
+
+def complete_at_once(until: Event, seed: int, *, user_ids: list[int]) -> None:
+    """Complete a block as each of the learners; who has to wait for a lock for a second fails."""
+    from django.contrib.auth import get_user_model
+    from django.db import connection
+
+    from tests.factories import complete
+
+    statement = {"mysql": "SET innodb_lock_wait_timeout = 1", "postgresql": "SET lock_timeout = '1s'"}
+    with connection.cursor() as cursor:
+        cursor.execute(statement[connection.vendor])
+    for user in get_user_model().objects.filter(pk__in=user_ids):
+        complete(user, "html/h1")

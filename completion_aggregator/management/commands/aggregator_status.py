@@ -60,11 +60,13 @@ def _document(status: Status, retried: int | None) -> dict[str, Any]:
 
 def _text(status: Status) -> str:
     done = f"{status.learners_last_hour} learners, {status.rows_last_hour} rows written"
+    budget = "no limit" if status.bulk_budget is None else f"{status.bulk_budget:g} seconds a minute"
     lines = [
         f"stale learners:      {status.learners}",
         f"open markers:        {status.markers}",
         f"  due:               {status.due}",
         f"  queued:            {status.queued}",
+        f"  of bulk work:      {status.bulk}, done in about {_duration(status.bulk_seconds_left)} ({budget})",
         f"  after a failure:   {status.waiting} waiting, {status.given_up} given up",
         f"oldest marker:       {_age(status.oldest)}",
         f"in the last hour:    {done} in {status.seconds_last_hour:.1f} seconds of work",
@@ -86,5 +88,9 @@ def _text(status: Status) -> str:
 def _age(moment: datetime | None) -> str:
     if moment is None:
         return "none"
-    seconds = int((timezone.now() - moment).total_seconds())
-    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} ago"
+    return f"{_duration((timezone.now() - moment).total_seconds())} ago"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

@@ -13,7 +13,13 @@ from django.utils import timezone
 from completion_aggregator.management import dispatch
 from completion_aggregator.management.progress import progress, require
 from completion_aggregator.management.stopping import Stop, stopping
-from completion_aggregator.services import count_stale, mark_due_changes, send_reached_thresholds, take_snapshots
+from completion_aggregator.services import (
+    count_stale,
+    grant_bulk,
+    mark_due_changes,
+    send_reached_thresholds,
+    take_snapshots,
+)
 
 
 class Command(BaseCommand):
@@ -66,7 +72,7 @@ class Command(BaseCommand):
         stale, limit = count_stale(unclaimed=not options["inline"]), options["limit"]
         total = stale if limit is None else min(stale, limit)
         with progress(self.stdout, "Stale learners", total) as advance:
-            done = dispatch.dispatch(options, advance, limit=limit, stop=stop)
+            done = dispatch.dispatch(options, advance, limit=limit, bulk_limit=grant_bulk(), stop=stop)
         send_reached_thresholds()
         take_snapshots(timezone.now())
         self.stdout.write(done)

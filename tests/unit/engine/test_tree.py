@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from completion_aggregator.engine import Block, CompletionMode, CourseTree, CourseTreeError
+from completion_aggregator.engine.tree import MAX_BLOCKS, MAX_DEPTH
 
 AGGREGATOR, COMPLETABLE, EXCLUDED = CompletionMode.AGGREGATOR, CompletionMode.COMPLETABLE, CompletionMode.EXCLUDED
 
@@ -226,10 +227,40 @@ def test_aggregators_and_leaves_come_in_course_order_wherever_their_parents_stan
     assert tree.ancestors == ((0, 2), (0, 1, 2))
 
 
-def test_very_deep_courses_do_not_overflow() -> None:
-    depth = 3_000
-    blocks = [aggregator(str(level), str(level + 1)) for level in range(depth)]
+def chain(depth: int) -> list[Block]:
+    return [*(aggregator(str(level), str(level + 1)) for level in range(depth - 1)), leaf(str(depth - 1))]
 
-    tree = CourseTree.build([*blocks, leaf(str(depth))])
 
-    assert tree.possible == (1,) * depth
+def test_a_course_may_be_as_deep_as_the_limit() -> None:
+    tree = CourseTree.build(chain(MAX_DEPTH))
+
+    assert tree.possible == (1,) * (MAX_DEPTH - 1)
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 10_000])
+def test_a_course_that_is_deeper_is_refused(depth: int) -> None:
+    with pytest.raises(CourseTreeError, match=r"^The course has more than 100 blocks one below the other.$"):
+        CourseTree.build(chain(depth))
+
+
+def test_it_is_the_longest_way_down_that_counts() -> None:
+    blocks = chain(MAX_DEPTH)
+    short = aggregator("0", "1", str(MAX_DEPTH - 1))
+    assert CourseTree.build([short, *blocks[1:]]).possible[0] == 1
+
+    with pytest.raises(CourseTreeError, match="one below the other"):
+        CourseTree.build([aggregator("-1", "50", "0"), *blocks])
+
+
+def wide(blocks: int) -> list[Block]:
+    keys = [str(number) for number in range(1, blocks)]
+    return [aggregator("course", *keys), *map(leaf, keys)]
+
+
+def test_a_course_may_have_as_many_blocks_as_the_limit() -> None:
+    assert CourseTree.build(wide(MAX_BLOCKS)).possible == (MAX_BLOCKS - 1,)
+
+
+def test_a_course_of_more_blocks_is_refused() -> None:
+    with pytest.raises(CourseTreeError, match=r"^The course has 50001 blocks; 50000 are the limit.$"):
+        CourseTree.build(wide(MAX_BLOCKS + 1))
