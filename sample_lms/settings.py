@@ -108,6 +108,7 @@ SPECTACULAR_SETTINGS = {
     "TAGS": [
         {"name": "completion", "description": "Version 1."},
         {"name": "v0", "description": "Deprecated: for clients that know it."},
+        {"name": "health", "description": "For load balancers and monitors; no credentials."},
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     # Swagger UI from this site's static files.

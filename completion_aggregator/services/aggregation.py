@@ -13,16 +13,17 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
-from datetime import timedelta
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, OperationalError, transaction
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from completion_aggregator import metrics
 from completion_aggregator.conf import conf
 from completion_aggregator.engine import CompletionMode
 from completion_aggregator.exceptions import (
@@ -31,6 +32,7 @@ from completion_aggregator.exceptions import (
     InvalidKeyError,
     UnknownUserError,
 )
+from completion_aggregator.logs import log_event
 from completion_aggregator.models import AggregatedChunk, StaleCompletion
 from completion_aggregator.selectors.computed import get_learner_views
 from completion_aggregator.selectors.stats import forget_means
@@ -48,6 +50,7 @@ from completion_aggregator.services.snapshots import want_snapshot
 from completion_aggregator.services.staleness import delete_markers, mark_due_changes
 from completion_aggregator.services.structure import SyncedCourse, sync_course
 from completion_aggregator.services.thresholds import send_reached_thresholds
+from completion_aggregator.tracing import describe, span
 from completion_aggregator.utils import parse_course_key
 
 log = logging.getLogger(__name__)
@@ -55,8 +58,16 @@ log = logging.getLogger(__name__)
 #: Block aggregates computed in one transaction: they are held in memory, at some 500 bytes each with what is stored.
 _MAX_ROWS = 150_000
 _MAX_DELAY = timedelta(days=1)
+#: Ids of learners in a log record.
+_MAX_TOLD = 20
 #: What the column holds.
 _MAX_ATTEMPTS = 32_767
+
+
+def _note_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    metrics.count_retry(error)
+    log_event(log, logging.INFO, "attempt_repeated", attempts=state.attempt_number, cause=_cause(error))
 
 
 _persistent = retry(
@@ -64,6 +75,7 @@ _persistent = retry(
     retry=retry_if_exception_type((OperationalError, CourseChangedError)),
     wait=wait_random_exponential(multiplier=0.05, max=2),
     stop=stop_after_attempt(5),
+    before_sleep=_note_retry,
     reraise=True,
 )
 
@@ -84,9 +96,12 @@ class Report:
     failed: int = 0
     #: Learners in a course that somebody else was computing.
     skipped: int = 0
+    #: How long the oldest marker that was counted had waited. Unit: seconds.
+    lag: float = field(default=0.0, compare=False)
 
     def __add__(self, other: Report) -> Report:
-        return Report(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)})
+        sums = {each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)}
+        return Report(**sums | {"lag": max(self.lag, other.lag)})
 
 
 def aggregate_stale(
@@ -121,11 +136,16 @@ def aggregate_chunk(chunk: Chunk) -> Report:
     user_ids = list(markers.order_by("user_id").values_list("user_id", flat=True).distinct())
     if not user_ids:
         return Report()
-    try:
-        report = aggregate(parse_course_key(chunk.course_key), user_ids)
-    except InvalidKeyError as error:
-        report = fail(Chunk(chunk.course_key, user_ids), error)
-    AggregatedChunk.objects.create(seconds=time.monotonic() - start, **asdict(report))
+    with span("aggregate_chunk", course=chunk.course_key, learners=len(user_ids)) as current:
+        try:
+            report = aggregate(parse_course_key(chunk.course_key), user_ids)
+        except InvalidKeyError as error:
+            report = fail(Chunk(chunk.course_key, user_ids), error)
+        describe(current, rows=report.written, resolved=report.resolved, failed=report.failed)
+    counts = {"seconds": time.monotonic() - start, **asdict(report)}
+    AggregatedChunk.objects.create(**counts)
+    metrics.count_chunk(counts)
+    log_event(log, logging.INFO, "chunk_aggregated", course=chunk.course_key, **counts)
     return report
 
 
@@ -185,31 +205,38 @@ def _aggregate(course_key: CourseKey, user_ids: list[int]) -> Report:
         raise ChunkTooLargeError
     ensure_rows(course.id, user_ids)
     with transaction.atomic():
-        locked = select_course_values(select_and_lock(course.id, user_ids))
+        with span("lock"):
+            locked = select_course_values(select_and_lock(course.id, user_ids))
         markers = _read_markers(course_key, locked)
         now = timezone.now()
         changes = Changes(course, locked, now)
         seen = set()
-        for view in get_learner_views(course_key, list(locked), now=now):
-            changes.add(view, markers[view.user_id].block_keys)
-            seen.add(view.user_id)
-        written, deleted = changes.save()
-        delete_markers([marker_id for user_id in seen for marker_id in markers[user_id].ids])
+        with span("compute"):
+            for view in get_learner_views(course_key, list(locked), now=now):
+                changes.add(view, markers[view.user_id].block_keys)
+                seen.add(view.user_id)
+        with span("write"):
+            written, deleted = changes.save()
+            delete_markers([marker_id for user_id in seen for marker_id in markers[user_id].ids])
+        lags = _lags([markers[user_id] for user_id in seen])
         failed = _fail(Chunk(str(course_key), sorted(locked.keys() - seen)), UnknownUserError("There is no such user."))
         if written or deleted:
             transaction.on_commit(lambda: forget_means(course_key), robust=True)
         # Even if nothing differs: somebody may have left.
         transaction.on_commit(lambda: want_snapshot(course.id), robust=True)
         announce(course_key, changes)
+    metrics.observe_lags(lags)
     return failed + Report(
         learners=len(seen),
         written=written,
         deleted=deleted,
         resolved=sum(len(markers[user_id].ids) for user_id in seen),
         skipped=len(user_ids) - len(locked),
+        lag=max(lags, default=0.0),
     )
 
 
+@span("sync_structure")
 def _sync(course_key: CourseKey) -> SyncedCourse:
     try:
         return sync_course(course_key)
@@ -229,15 +256,26 @@ class _Markers(NamedTuple):
     ids: list[int]
     #: None stands for a marker of everything.
     block_keys: set[str | None]
+    #: When each was written.
+    created: list[datetime]
 
 
+@span("read_markers")
 def _read_markers(course_key: CourseKey, user_ids: Collection[int]) -> dict[int, _Markers]:
-    found: dict[int, _Markers] = defaultdict(lambda: _Markers([], set()))
+    found: dict[int, _Markers] = defaultdict(lambda: _Markers([], set(), []))
     rows = StaleCompletion.objects.of(str(course_key), user_ids)
-    for marker_id, user_id, block_key in rows.values_list("id", "user_id", "block_key"):
+    for marker_id, user_id, block_key, created in rows.values_list("id", "user_id", "block_key", "created"):
         found[user_id].ids.append(marker_id)
         found[user_id].block_keys.add(block_key)
+        found[user_id].created.append(created)
     return found
+
+
+def _lags(markers: Collection[_Markers]) -> list[float]:
+    """Return how long the oldest marker of each learner has waited; of one who had none, nothing. Unit: seconds."""
+    now = timezone.now()
+    # The clocks of two machines differ.
+    return [max((now - min(each.created)).total_seconds(), 0.0) for each in markers if each.created]
 
 
 @_persistent
@@ -250,7 +288,7 @@ def _fail(chunk: Chunk, error: Exception) -> Report:
     if not chunk.user_ids:
         return Report()
     markers = StaleCompletion.objects.of(chunk.course_key, chunk.user_ids)
-    reason = f"{type(error).__name__}: {error}"[:255]
+    reason = _cause(error)[:255]
     now = timezone.now()
     for attempts in sorted(set(markers.values_list("attempts", flat=True)), reverse=True):
         delay = min(timedelta(seconds=conf.RETRY_DELAY) * 2 ** min(attempts, 16), _MAX_DELAY)
@@ -258,4 +296,22 @@ def _fail(chunk: Chunk, error: Exception) -> Report:
             attempts=min(attempts + 1, _MAX_ATTEMPTS), not_before=now + delay, last_error=reason
         )
     release(chunk)
+    transaction.on_commit(lambda: _tell_failure(chunk, error), robust=True)
     return Report(failed=len(chunk.user_ids))
+
+
+def _tell_failure(chunk: Chunk, error: Exception) -> None:
+    learners = len(chunk.user_ids)
+    metrics.count_failure(error, learners)
+    some = ",".join(map(str, chunk.user_ids[:_MAX_TOLD]))
+    log_event(
+        *(log, logging.WARNING, "learners_failed"),
+        course=chunk.course_key,
+        learners=learners,
+        user_ids=some,
+        cause=_cause(error),
+    )
+
+
+def _cause(error: BaseException | None) -> str:
+    return f"{type(error).__name__}: {error}"
