@@ -7,8 +7,6 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import worker_ready
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.multiprocess import MultiProcessCollector
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sample_lms.settings")
 
@@ -21,7 +19,11 @@ app.autodiscover_tasks()
 def serve_metrics(**kwargs: Any) -> None:
     """Show Prometheus what all processes of this worker have counted, if METRICS_PORT says where."""
     port = os.environ.get("METRICS_PORT")
-    if port:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        start_http_server(int(port), registry=registry)
+    if not port:
+        return
+    from prometheus_client import CollectorRegistry, start_http_server
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    start_http_server(int(port), "127.0.0.1", registry=registry)
