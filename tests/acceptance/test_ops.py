@@ -28,7 +28,7 @@ LABELS = re.compile(r"(completion_aggregator_\w+)\{([^}]*)\}")
 
 
 @pytest.fixture
-def scraped(client: Client, learner: Any, settings: Any) -> dict[str, set[str]]:
+def scraped(transactional_db: None, client: Client, learner: Any, settings: Any) -> dict[str, set[str]]:
     """The labels of each series that a site tells on which something has happened, by name."""
     settings.COMPLETION_AGGREGATOR_METRICS_TOKEN = "secret"  # noqa: S105
     complete(learner, "html/h1")

@@ -51,7 +51,12 @@ def test_a_chunk_tells_what_was_done(caplog: pytest.LogCaptureFixture, learner: 
     assert event == {
         "event": "chunk_aggregated",
         "course": str(COURSE_KEY),
-        "learners": 1, "written": 11, "deleted": 0, "resolved": 2, "failed": 0, "skipped": 0,
+        "learners": 1,
+        "written": 11,
+        "deleted": 0,
+        "resolved": 2,
+        "failed": 0,
+        "skipped": 0,
     }
     (record,) = caplog.records
     assert record.levelname == "INFO"
