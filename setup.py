@@ -43,7 +43,7 @@ setup(
             "completion_aggregator = completion_aggregator.transformers:CompletionAggregatorTransformer"
         ],
     },
-    extras_require={name: requirements(name) for name in ("mysql", "postgresql", "xapi")},
+    extras_require={name: requirements(name) for name in ("metrics", "mysql", "postgresql", "tracing", "xapi")},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Framework :: Django",

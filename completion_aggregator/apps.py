@@ -72,9 +72,13 @@ class CompletionAggregatorConfig(AppConfig):
 
     def ready(self) -> None:
         # Models may be imported only now.
-        from completion_aggregator import checks, handlers
+        from completion_aggregator import checks, handlers, metrics
 
         handlers.connect()
+        if metrics.IS_INSTALLED:
+            from completion_aggregator import collector
+
+            collector.register()
         if apps.is_installed("event_routing_backends"):
             from completion_aggregator import xapi
 

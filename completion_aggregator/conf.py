@@ -260,6 +260,20 @@ class Settings:
         valid=_is_text_or_none,
     )
 
+    MAX_LAG = Setting[float](
+        900,
+        "How long the oldest due marker may wait before health/lag/ answers 503. Unit: seconds.",
+        expects="a number of seconds",
+        valid=_is_seconds,
+    )
+    METRICS_TOKEN = Setting[str](
+        "",
+        "The token with which Prometheus may read metrics/ (Authorization: Bearer …). Empty: nobody may, and there is "
+        "no such page.",
+        expects="a text",
+        valid=_is_text,
+    )
+
     @classmethod
     def all(cls) -> list[Setting[Any]]:
         """Return every setting, in the order written here."""

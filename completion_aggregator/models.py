@@ -337,6 +337,9 @@ class AggregatedChunk(models.Model):
     resolved = models.PositiveIntegerField(_("markers resolved"))
     failed = models.PositiveIntegerField(_("learners failed"))
     skipped = models.PositiveIntegerField(_("learners skipped"))
+    #: How long the oldest marker that was counted had waited. Unit: seconds. The default is the database's: workers of
+    #: the version before write rows, too, until they are restarted.
+    lag = models.FloatField(_("lag"), default=0.0, db_default=0.0)
 
     class Meta:
         verbose_name = _("aggregated chunk")

@@ -6,6 +6,8 @@ loses nothing. Whatever else gets lost on the way is sent again after the settin
 
 from __future__ import annotations
 
+import logging
+import time
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
@@ -16,6 +18,7 @@ from django.db import Error, connections
 from django.utils import timezone
 
 from completion_aggregator.conf import conf
+from completion_aggregator.logs import log_event
 from completion_aggregator.models import StaleCompletion
 from completion_aggregator.selectors.status import is_claimed
 from completion_aggregator.services import (
@@ -31,6 +34,8 @@ from completion_aggregator.services import (
     send_reached_thresholds,
     take_snapshots,
 )
+
+log = logging.getLogger(__name__)
 
 #: Time after which a chunk is taken again of which somebody was in the hands of another worker. Unit: seconds.
 _PAUSE = 5
@@ -105,11 +110,14 @@ def dispatch(chunk_size: int = CHUNK_SIZE, limit: int | None = None) -> int:
     It is what `run_aggregator_service` does, for Celery beat; signals that were left unsent are sent, too, and
     snapshots are taken.
     """
+    start = time.monotonic()
     mark_due_changes(timezone.now())
-    sent = 0
+    sent = chunks = 0
     for chunk in claim_stale_chunks(chunk_size=chunk_size, limit=limit, bulk_limit=grant_bulk()):
         send(chunk)
         sent += len(chunk.user_ids)
+        chunks += 1
+    log_event(log, logging.INFO, "chunks_sent", learners=sent, chunks=chunks, seconds=time.monotonic() - start)
     send_reached_thresholds()
     take_snapshots(timezone.now())
     return sent

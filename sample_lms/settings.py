@@ -2,7 +2,8 @@
 
 Three environment variables choose the services, so that every command runs on any of them:
 DATABASE_URL (default: SQLite in demo.sqlite3), CACHE_URL (default: local memory) and
-CELERY_BROKER_URL (default: none, tasks run at once in the calling process).
+CELERY_BROKER_URL (default: none, tasks run at once in the calling process). LOG_FORMAT=json makes the log one for
+machines; COMPLETION_AGGREGATOR_METRICS_TOKEN lets Prometheus read metrics/.
 """
 
 from __future__ import annotations
@@ -92,6 +93,22 @@ if CELERY_BROKER_URL.startswith("redis"):
     # Without these, whoever sends to a server that does not answer waits for ever. In seconds.
     CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 5, "socket_timeout": 10}
 
+if env.str("LOG_FORMAT", default="") == "json":
+    # A line for each record, with its fields: for machines.
+    LOGGING = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "class": "pythonjsonlogger.json.JsonFormatter",
+                "format": "{asctime}{levelname}{name}{message}",
+                "style": "{",
+            }
+        },
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"handlers": ["console"], "level": "INFO"},
+    }
+
 REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
     "PAGE_SIZE": 10,
@@ -108,6 +125,7 @@ SPECTACULAR_SETTINGS = {
     "TAGS": [
         {"name": "completion", "description": "Version 1."},
         {"name": "v0", "description": "Deprecated: for clients that know it."},
+        {"name": "health", "description": "For load balancers and monitors; no credentials."},
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     # Swagger UI from this site's static files.
@@ -124,3 +142,4 @@ COMPLETION_AGGREGATOR_AUTHENTICATION_CLASSES = [
     "rest_framework.authentication.BasicAuthentication",
     "rest_framework.authentication.SessionAuthentication",
 ]
+COMPLETION_AGGREGATOR_METRICS_TOKEN = env.str("COMPLETION_AGGREGATOR_METRICS_TOKEN", default="")

@@ -11,6 +11,8 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import SuspiciousOperation
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
@@ -32,11 +34,15 @@ from completion_aggregator.api.parsers import QuestionParser
 from completion_aggregator.compat import get_lms
 from completion_aggregator.conf import conf
 from completion_aggregator.exceptions import InvalidCursorError, InvalidKeyError
+from completion_aggregator.metrics import timed_request
 from completion_aggregator.selectors import CourseCompletion, LearnerFilter, get_course_means
 from completion_aggregator.selectors.roster import get_learner_id_page
 from completion_aggregator.serializers import EXTRA_FIELDS, CourseCompletionSerializer
+from completion_aggregator.tracing import describe, span
 from completion_aggregator.utils import is_storable, parse_block_key, parse_course_key
 
+#: What the names of the paths begin with, where Open edX mounts them.
+MOUNT = "completion_aggregator_api:"
 #: Stands for the one who asks, where a username is expected.
 ME = "me"
 
@@ -240,6 +246,21 @@ class CompletionView(CompletionViewMixin, APIView):
         for name, value in HEADERS.items():
             response.headers[name] = value
         return response
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        endpoint = request.resolver_match.view_name if request.resolver_match else type(self).__name__
+        endpoint = endpoint.removeprefix(MOUNT)
+        with timed_request(endpoint) as answer, span("request", endpoint=endpoint) as current:
+            response = super().dispatch(request, *args, **kwargs)
+            answer["status"] = response.status_code
+            describe(current, status=response.status_code, **self._described(response))
+        return response
+
+    def _described(self, response: Any) -> dict[str, Any]:
+        """Tell the course and the number of results of an answer, as far as there are any."""
+        course = {"course": self.kwargs["course_key"]} if "course_key" in self.kwargs else {}
+        data = getattr(response, "data", None)
+        return course | ({"results": len(data["results"])} if isinstance(data, dict) and "results" in data else {})
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, SuspiciousOperation):

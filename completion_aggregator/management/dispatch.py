@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection
 from typing import Any
@@ -10,10 +11,13 @@ from celery.exceptions import QueueNotFound
 from django.core.management.base import CommandError, CommandParser
 from kombu.exceptions import OperationalError
 
+from completion_aggregator.logs import log_event
 from completion_aggregator.management.progress import Advance, require
 from completion_aggregator.management.stopping import Stop
 from completion_aggregator.services import CHUNK_SIZE, Report, aggregate_chunk, claim_stale_chunks, find_stale_chunks
 from completion_aggregator.tasks import send
+
+log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -51,6 +55,7 @@ def dispatch(
         course_keys: only of these courses; None: of all.
         stop: looked at after each chunk; None: go on to the end.
     """
+    start = time.monotonic()
     find = find_stale_chunks if options["inline"] else claim_stale_chunks
     report = Report()
     sent = learners = 0
@@ -71,6 +76,8 @@ def dispatch(
         advance(len(chunk.user_ids))
         if stop and stop.asked:
             break
+    event = "pass_finished" if options["inline"] else "chunks_sent"
+    log_event(log, logging.INFO, event, learners=learners, chunks=sent, seconds=time.monotonic() - start)
     if options["inline"]:
         return _summary(report)
     return f"sent to the workers: {learners} learners in {sent} chunks"

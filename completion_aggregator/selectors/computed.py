@@ -14,6 +14,7 @@ from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.compat import get_lms
 from completion_aggregator.engine import Completion, CourseTree, Tally, roll_up
+from completion_aggregator.metrics import note_computed
 from completion_aggregator.upsert import MomentText, read_moment
 
 
@@ -52,6 +53,7 @@ def get_learner_views(course_key: CourseKey, user_ids: Collection[int], *, now: 
 
 def compute(course_key: CourseKey, user_ids: Collection[int], *, now: datetime) -> Iterator[Computed]:
     """Compute the completion of a course for each of the learners; see `get_learner_views`."""
+    note_computed()
     using = router.db_for_read(BlockCompletion)
     for user_id, tree, done in get_learner_views(course_key, user_ids, now=now):
         completions = {

@@ -11,7 +11,14 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q, Sum
 from django.utils import timezone
 
 from completion_aggregator.conf import conf
-from completion_aggregator.models import AggregatedChunk, BulkBudget, CourseAggregate, StaleCompletion
+from completion_aggregator.models import (
+    AggregatedChunk,
+    BulkBudget,
+    CourseAggregate,
+    ReachedThreshold,
+    SnapshotWish,
+    StaleCompletion,
+)
 from completion_aggregator.selectors.migration import Migration, find_migration
 
 #: The rate is that of so long a time.
@@ -139,6 +146,32 @@ def get_status() -> Status:
         last_finished_at=chunks["last"],
         migration=find_migration(),
     )
+
+
+def get_lag() -> float:
+    """Return how long the oldest due marker has waited, in seconds; 0.0: none is due.
+
+    Cost: 1 query. It goes along the primary key to the first marker that is due: over those only that wait after a
+    failure or were given up, and are older.
+    """
+    now = timezone.now()
+    due = StaleCompletion.objects.due(now, conf.MAX_ATTEMPTS).order_by("id").values_list("created", flat=True)
+    oldest = due.first()
+    return 0.0 if oldest is None else max((now - oldest).total_seconds(), 0.0)
+
+
+def count_unsent_thresholds() -> int:
+    """Return of how many reached thresholds the signal was not sent yet. Cost: 1 query, along an index."""
+    return ReachedThreshold.objects.exclude(due_at=None).count()
+
+
+def get_snapshot_lag() -> float:
+    """Return how long the oldest snapshot of a course has been out of date, in seconds; 0.0: none is.
+
+    Cost: 1 query over one small row for each course.
+    """
+    oldest = SnapshotWish.objects.aggregate(oldest=Min("wanted_at"))["oldest"]
+    return 0.0 if oldest is None else max((timezone.now() - oldest).total_seconds(), 0.0)
 
 
 def is_claimed(now: datetime) -> Exists:

@@ -13,8 +13,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
-from datetime import timedelta
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -22,8 +22,9 @@ from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from completion_aggregator import metrics
 from completion_aggregator.conf import conf
 from completion_aggregator.engine import CompletionMode
 from completion_aggregator.exceptions import (
@@ -32,6 +33,7 @@ from completion_aggregator.exceptions import (
     InvalidKeyError,
     UnknownUserError,
 )
+from completion_aggregator.logs import log_event
 from completion_aggregator.models import AggregatedChunk, StaleCompletion
 from completion_aggregator.selectors.computed import get_learner_views
 from completion_aggregator.selectors.stats import forget_means
@@ -50,6 +52,7 @@ from completion_aggregator.services.snapshots import want_snapshot
 from completion_aggregator.services.staleness import delete_markers, in_batches, mark_due_changes
 from completion_aggregator.services.structure import SyncedCourse, sync_course
 from completion_aggregator.services.thresholds import send_reached_thresholds
+from completion_aggregator.tracing import describe, span
 from completion_aggregator.utils import parse_course_key, without_text
 
 log = logging.getLogger(__name__)
@@ -57,8 +60,16 @@ log = logging.getLogger(__name__)
 #: Block aggregates computed in one transaction: they are held in memory, at some 500 bytes each with what is stored.
 _MAX_ROWS = 150_000
 _MAX_DELAY = timedelta(days=1)
+#: Ids of learners in a log record.
+_MAX_TOLD = 20
 #: What the column holds.
 _MAX_ATTEMPTS = 32_767
+
+
+def _note_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    metrics.count_retry(error)
+    log_event(log, logging.INFO, "attempt_repeated", attempts=state.attempt_number, cause=type(error).__name__)
 
 
 _persistent = retry(
@@ -66,6 +77,7 @@ _persistent = retry(
     retry=retry_if_exception_type((OperationalError, CourseChangedError)),
     wait=wait_random_exponential(multiplier=0.05, max=2),
     stop=stop_after_attempt(5),
+    before_sleep=_note_retry,
     reraise=True,
 )
 
@@ -86,9 +98,12 @@ class Report:
     failed: int = 0
     #: Learners in a course that somebody else was computing.
     skipped: int = 0
+    #: How long the oldest marker that was counted had waited. Unit: seconds.
+    lag: float = field(default=0.0, compare=False)
 
     def __add__(self, other: Report) -> Report:
-        return Report(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)})
+        sums = {each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)}
+        return Report(**sums | {"lag": max(self.lag, other.lag)})
 
 
 def aggregate_stale(
@@ -124,14 +139,18 @@ def aggregate_chunk(chunk: Chunk) -> Report:
     if not kinds:
         return Report()
     user_ids = sorted({user_id for user_id, _ in kinds})
-    try:
-        report = aggregate(parse_course_key(chunk.course_key), user_ids)
-    except InvalidKeyError as error:
-        report = fail(Chunk(chunk.course_key, user_ids), error)
-    seconds = time.monotonic() - start
-    AggregatedChunk.objects.create(seconds=seconds, **asdict(report))
+    with span("aggregate_chunk", course=chunk.course_key, learners=len(user_ids)) as current:
+        try:
+            report = aggregate(parse_course_key(chunk.course_key), user_ids)
+        except InvalidKeyError as error:
+            report = fail(Chunk(chunk.course_key, user_ids), error)
+        describe(current, rows=report.written, resolved=report.resolved, failed=report.failed)
+    counts = {"seconds": time.monotonic() - start, **asdict(report)}
+    AggregatedChunk.objects.create(**counts)
     if all(bulk for _, bulk in kinds):
-        charge_bulk(len(user_ids), seconds)
+        charge_bulk(len(user_ids), counts["seconds"])
+    metrics.count_chunk(counts)
+    log_event(log, logging.INFO, "chunk_aggregated", course=chunk.course_key, **counts)
     return report
 
 
@@ -192,31 +211,38 @@ def _aggregate(course_key: CourseKey, user_ids: list[int]) -> Report:
         raise ChunkTooLargeError
     ensure_rows(course.id, user_ids)
     with transaction.atomic():
-        locked = select_course_values(select_and_lock(course.id, user_ids))
+        with span("lock"):
+            locked = select_course_values(select_and_lock(course.id, user_ids))
         markers = _read_markers(course_key, locked)
         now = timezone.now()
         changes = Changes(course, locked, now)
         seen = set()
-        for view in get_learner_views(course_key, list(locked), now=now):
-            changes.add(view, markers[view.user_id].block_keys)
-            seen.add(view.user_id)
-        written, deleted = changes.save()
-        delete_markers([marker_id for user_id in seen for marker_id in markers[user_id].ids])
+        with span("compute"):
+            for view in get_learner_views(course_key, list(locked), now=now):
+                changes.add(view, markers[view.user_id].block_keys)
+                seen.add(view.user_id)
+        with span("write"):
+            written, deleted = changes.save()
+            delete_markers([marker_id for user_id in seen for marker_id in markers[user_id].ids])
+        lags = _lags([markers[user_id] for user_id in seen])
         failed = _fail(Chunk(str(course_key), sorted(locked.keys() - seen)), UnknownUserError("There is no such user."))
         if written or deleted:
             transaction.on_commit(lambda: forget_means(course_key), robust=True)
         # Even if nothing differs: somebody may have left.
         transaction.on_commit(lambda: want_snapshot(course.id), robust=True)
         announce(course_key, changes)
+    metrics.observe_lags(lags)
     return failed + Report(
         learners=len(seen),
         written=written,
         deleted=deleted,
         resolved=sum(len(markers[user_id].ids) for user_id in seen),
         skipped=len(user_ids) - len(locked),
+        lag=max(lags, default=0.0),
     )
 
 
+@span("sync_structure")
 def _sync(course_key: CourseKey) -> SyncedCourse:
     try:
         return sync_course(course_key)
@@ -236,15 +262,26 @@ class _Markers(NamedTuple):
     ids: list[int]
     #: None stands for a marker of everything.
     block_keys: set[str | None]
+    #: When each was written.
+    created: list[datetime]
 
 
+@span("read_markers")
 def _read_markers(course_key: CourseKey, user_ids: Collection[int]) -> dict[int, _Markers]:
-    found: dict[int, _Markers] = defaultdict(lambda: _Markers([], set()))
+    found: dict[int, _Markers] = defaultdict(lambda: _Markers([], set(), []))
     rows = StaleCompletion.objects.of(str(course_key), user_ids)
-    for marker_id, user_id, block_key in rows.values_list("id", "user_id", "block_key"):
+    for marker_id, user_id, block_key, created in rows.values_list("id", "user_id", "block_key", "created"):
         found[user_id].ids.append(marker_id)
         found[user_id].block_keys.add(block_key)
+        found[user_id].created.append(created)
     return found
+
+
+def _lags(markers: Collection[_Markers]) -> list[float]:
+    """Return how long the oldest marker of each learner has waited; of one who had none, nothing. Unit: seconds."""
+    now = timezone.now()
+    # The clocks of two machines differ.
+    return [max((now - min(each.created)).total_seconds(), 0.0) for each in markers if each.created]
 
 
 @_persistent
@@ -267,6 +304,7 @@ def _fail(chunk: Chunk, error: Exception) -> Report:
         return Report()
     _note_failure(StaleCompletion.objects.of(*chunk), error)
     release(chunk)
+    transaction.on_commit(lambda: _tell_failure(chunk, error), robust=True)
     return Report(failed=len(chunk.user_ids))
 
 
@@ -278,3 +316,16 @@ def _note_failure(markers: QuerySet[StaleCompletion], error: Exception) -> None:
         markers.filter(attempts=attempts).update(
             attempts=min(attempts + 1, _MAX_ATTEMPTS), not_before=now + delay, last_error=reason
         )
+
+
+def _tell_failure(chunk: Chunk, error: Exception) -> None:
+    learners = len(chunk.user_ids)
+    metrics.count_failure(error, learners)
+    some = ",".join(map(str, chunk.user_ids[:_MAX_TOLD]))
+    log_event(
+        *(log, logging.WARNING, "learners_failed"),
+        course=chunk.course_key,
+        learners=learners,
+        user_ids=some,
+        cause=type(error).__name__,
+    )

@@ -22,6 +22,7 @@ from completion_aggregator.models import CourseAggregate
 from completion_aggregator.services.changes import Changes
 from completion_aggregator.services.thresholds import logged, note_reached, send_noted
 from completion_aggregator.signals import progress_changed
+from completion_aggregator.tracing import span
 
 
 def announce(course_key: CourseKey, changes: Changes) -> None:
@@ -31,6 +32,7 @@ def announce(course_key: CourseKey, changes: Changes) -> None:
     """
     user_ids = note_reached(changes)
 
+    @span("announce")
     def tell() -> None:
         with logged("Values that have changed", course_key):
             _emit_events(course_key, changes)

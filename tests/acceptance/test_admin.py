@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from completion_aggregator import admin as pages
 from completion_aggregator.models import Course, CourseSnapshot, ReachedThreshold, StaleCompletion
 from completion_aggregator.services import aggregate_stale, mark_learners, take_snapshots
 from tests.factories import COURSE_KEY, UserFactory, complete
@@ -25,7 +29,7 @@ def admin(client: Client, db: None) -> Client:
 def test_the_courses_are_listed_and_shown_without_their_structure(admin: Client, learner: Any) -> None:
     aggregate_stale()
 
-    assert str(COURSE_KEY) in admin.get(f"{ADMIN}/course/?q=Org").content.decode()
+    assert str(COURSE_KEY) in admin.get(f"{ADMIN}/course/?q={quote(str(COURSE_KEY))}").content.decode()
     shown = admin.get(f"{ADMIN}/course/{Course.objects.get().pk}/change/").content.decode()
     assert str(COURSE_KEY) in shown
     # The structure names every block.
@@ -78,7 +82,7 @@ def test_snapshots_are_listed_newest_first_and_kept(admin: Client, learner: Any)
         aggregate_stale()
         take_snapshots(now + timedelta(days=days))
 
-    listed = admin.get(f"{ADMIN}/coursesnapshot/?q=Org").context["cl"].result_list
+    listed = admin.get(f"{ADMIN}/coursesnapshot/?q={quote(str(COURSE_KEY))}").context["cl"].result_list
 
     newest, oldest = CourseSnapshot.objects.order_by("-day")
     assert list(listed) == [newest, oldest]
@@ -97,3 +101,59 @@ def test_courses_are_not_deleted_by_hand(admin: Client, learner: Any) -> None:
     aggregate_stale()
 
     assert admin.get(f"{ADMIN}/course/{Course.objects.get().pk}/delete/").status_code == 403
+
+
+@pytest.mark.parametrize("query", ["attempts=0", "attempts__gt=1", "last_error__contains=gone", "user__username=ada"])
+def test_lists_are_filtered_by_nothing_else(admin: Client, query: str) -> None:
+    assert admin.get(f"{ADMIN}/stalecompletion/?{query}").status_code == 400
+
+
+def test_a_list_is_not_counted_to_its_end(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "MAX_ROWS", 250)
+    StaleCompletion.objects.bulk_create(StaleCompletion(user_id=1, course_key=str(COURSE_KEY)) for _ in range(300))
+
+    shown = admin.get(f"{ADMIN}/stalecompletion/").context["cl"]
+
+    assert (shown.result_count, list(shown.paginator.page_range)) == (250, [1, 2, 3])
+    assert len(admin.get(f"{ADMIN}/stalecompletion/?p=3").context["cl"].result_list) == 50
+
+
+def test_a_list_stays_in_the_order_of_an_index(admin: Client) -> None:
+    for attempts in (2, 1, 3):
+        StaleCompletion.objects.create(user_id=1, course_key=str(COURSE_KEY), attempts=attempts)
+
+    listed = admin.get(f"{ADMIN}/stalecompletion/?o=5").context["cl"].result_list
+
+    assert [marker.attempts for marker in listed] == [3, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("term", "found"),
+    [
+        (str(COURSE_KEY), [1, 2]),
+        ("Org", []),
+        ("1", [1]),
+        ("9" * 5_000, []),
+        ("", [1, 2, 3]),
+    ],
+)
+def test_markers_are_found_by_course_or_learner(admin: Client, term: str, found: list[int]) -> None:
+    for user_id, course_key in ((1, COURSE_KEY), (2, COURSE_KEY), (3, "course-v1:Org+Other+Run")):
+        StaleCompletion.objects.create(user_id=user_id, course_key=str(course_key))
+
+    listed = admin.get(f"{ADMIN}/stalecompletion/?q={quote(term)}").context["cl"].result_list
+
+    assert sorted(marker.user_id for marker in listed) == found
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("model", ["course", "reachedthreshold", "coursesnapshot"])
+def test_lists_do_not_read_the_structures_of_courses(admin: Client, learner: Any, model: str) -> None:
+    complete(learner, "html/h1", "html/h2", "problem/p1")
+    aggregate_stale()
+    take_snapshots(timezone.now())
+
+    with CaptureQueriesContext(connection) as captured:
+        assert admin.get(f"{ADMIN}/{model}/").context["cl"].result_list
+
+    assert not [each["sql"] for each in captured.captured_queries if '"structure"' in each["sql"].replace("`", '"')]

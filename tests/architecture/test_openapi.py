@@ -11,8 +11,10 @@ from urllib.parse import unquote
 
 import pytest
 from django.core.management import call_command
-from django.urls import reverse
+from django.urls import URLPattern, reverse
+from rest_framework.views import APIView
 
+from completion_aggregator import urls
 from completion_aggregator.api import filters
 from completion_aggregator.api.common import CompletionView, CompletionViewMixin
 from completion_aggregator.api.v0 import urls as v0
@@ -63,7 +65,9 @@ def routes() -> list[Route]:
             names = {name: f"{{{name}}}" for name in pattern.pattern.regex.groupindex}
             path = unquote(reverse(f"{namespace}:{pattern.name}", kwargs=names))
             found.append(Route(f"{path.removesuffix('/')}/", pattern.callback.view_class))
-    return found
+    patterns = [each for each in urls.urlpatterns if isinstance(each, URLPattern)]
+    views = {each.name: getattr(each.callback, "view_class", object) for each in patterns}
+    return found + [Route(f"{reverse(name)}/", view) for name, view in views.items() if issubclass(view, APIView)]
 
 
 def test_the_file_is_what_the_code_says(tmp_path: Path) -> None:
@@ -96,7 +100,10 @@ def test_every_operation_is_told_completely(operation: Operation) -> None:
     assert told["security"]
     assert told.get("deprecated", False) == ("/v0/" in operation.path)
     assert [each["name"] for each in told.get("parameters", []) if not each.get("description")] == []
-    statuses = {"400", "401", "403"} | ({"413", "415"} if "requestBody" in told else set())
+    is_public = told["security"] == [{}]
+    assert is_public == ("/health/" in operation.path)
+    statuses = {"400", "401", "403"} if not is_public else set()
+    statuses |= {"413", "415"} if "requestBody" in told else set()
     assert statuses <= told["responses"].keys()
     assert "404" in told["responses"] or "{" not in operation.path
     assert {"200", "201", "202"} & told["responses"].keys()

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from drf_spectacular.utils import OpenApiExample
 
 COURSE = "course-v1:Sample+SKY101+2026"
-V1 = "/api/completion/v1"
-V0 = "/api/completion/v0"
+ROOT = "/api/completion"
+V1 = f"{ROOT}/v1"
+V0 = f"{ROOT}/v0"
 #: Where the links of the answers lead to.
 SITE = "http://127.0.0.1:8000"
 
@@ -327,6 +328,10 @@ ERRORS = {
     ),
     404: Example("No course key", f"GET {V1}/course/nonsense/", {"detail": "Invalid course key."}),
 }
+
+HEALTH = Example("It answers", f"GET {ROOT}/health/", {"status": "ok"}, account="nobody")
+READINESS = Example("It is ready", f"GET {ROOT}/health/ready/", {"status": "ok"}, account="nobody")
+LAG = Example("It keeps up", f"GET {ROOT}/health/lag/", {"status": "ok", "lag": 0.0}, account="nobody")
 
 COURSE_V0 = Example(
     "A course of a learner",

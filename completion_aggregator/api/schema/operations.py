@@ -57,6 +57,37 @@ def _shown(status: int) -> list[examples.Example]:
     return [examples.ERRORS[status]] if status in examples.ERRORS else []
 
 
+def _health(
+    operation_id: str, summary: str, shape: Any, shown: examples.Example, *, unavailable: str = ""
+) -> Callable[[Any], Any]:
+    """Return the decorator of a question that anybody may ask."""
+    return extend_schema(
+        operation_id=operation_id,
+        summary=summary,
+        tags=["health"],
+        responses={
+            200: _answer(shape, "It is.", shown),
+            406: _answer(shapes.Error, _ERRORS[406]),
+            **({503: _answer(shapes.Error, unavailable)} if unavailable else {}),
+        },
+    )
+
+
+get_health = _health("getHealth", "Does this process answer?", shapes.Health, examples.HEALTH)
+get_readiness = _health(
+    "getReadiness",
+    "Does this process reach the database?",
+    shapes.Health,
+    examples.READINESS,
+    unavailable="The database does not answer.",
+)
+get_lag = _health(
+    "getLag",
+    "Does the aggregation keep up?",
+    shapes.Lag,
+    examples.LAG,
+    unavailable="A marker has been due for longer than COMPLETION_AGGREGATOR_MAX_LAG, or the database does not answer.",
+)
 list_course_completions = _operation(
     "listCourseCompletions",
     "One learner's courses",

@@ -336,3 +336,17 @@ class RefreshQuestion(serializers.Serializer[Any]):
     username = serializers.CharField(required=False, allow_null=True)
     requested_fields = Fields(FIELDS)
     include_optional = serializers.BooleanField(required=False, allow_null=True)
+
+
+class Health(serializers.Serializer[Any]):
+    """All is well."""
+
+    status = serializers.CharField(help_text="ok")
+
+
+class Lag(Health):
+    """The aggregation keeps up."""
+
+    lag = serializers.FloatField(
+        min_value=0, help_text="how long the oldest due marker has waited, in seconds; 0: none is due"
+    )
