@@ -439,7 +439,9 @@ class Site(RuleBasedStateMachine):
     def nothing_is_wrong_without_being_known_to_be_stale(self) -> None:
         marked = set(models.StaleCompletion.objects.values_list("course_key", "user_id"))
         versions = {str(key): version for key, version in lms.Course.objects.values_list("course_key", "version")}
-        known = {key: states for key, *states in models.Course.objects.values_list("course_key", "version", "next_change_at")}
+        known = {
+            key: states for key, *states in models.Course.objects.values_list("course_key", "version", "next_change_at")
+        }
         stored = self.stored()
         for key, person, expected in self.expected():
             version, change = known.get(key, ("", None))
@@ -463,7 +465,9 @@ class Site(RuleBasedStateMachine):
 
     @invariant()
     def all_values_are_possible(self) -> None:
-        for earned, possible, done_of_all in models.CourseAggregate.objects.values_list("earned", "possible", "percent"):
+        for earned, possible, done_of_all in models.CourseAggregate.objects.values_list(
+            "earned", "possible", "percent"
+        ):
             assert 0.0 <= earned <= possible
             assert 0.0 <= done_of_all <= 1.0
 
@@ -585,4 +589,3 @@ def dies(death: Death) -> Iterator[None]:
         return
     with suppress(Killed, OperationalError), dying(*death):
         yield
-
