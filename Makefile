@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo demo-reset schema test test-browser screenshots test-openapi test-services test-tutor quality docs messages bench upgrade clean
+.PHONY: help demo demo-reset schema test test-browser screenshots test-openapi test-services test-tutor model quality docs messages bench upgrade clean
 
 help:
 	@echo "make demo [PORT=8123]  a small LMS with two courses and 300 learners, on 127.0.0.1"
@@ -16,6 +16,7 @@ help:
 	@echo "make screenshots       the pictures of the documentation, from there"
 	@echo "make test-openapi      the demo against docs/reference/openapi.yaml, by clients made from it"
 	@echo "make test-services     the same on MariaDB and PostgreSQL, with workers over Redis and RabbitMQ"
+	@echo "make model [OPERATIONS=1000000] [DATABASE_URL=…]  random operations against a naive model"
 	@echo "make test-tutor        the Tutor plugin, in each release of Tutor that it is for"
 	@echo "make quality           lint, types, layers, audit, migrations, packaging"
 	@echo "make docs              the documentation, as HTML"
@@ -53,6 +54,9 @@ test-openapi: $(VENV)/openapi.stamp
 
 test-services: $(VENV)/services.stamp
 	./tests/services.sh $(BIN)/python
+
+model: $(VENV)/test.stamp
+	$(BIN)/python -m tests.model --operations $(or $(OPERATIONS),10000) --seed $(or $(SEED),0)
 
 test-tutor: $(VENV)/quality.stamp
 	./tests/tutor.sh $(BIN)

@@ -44,7 +44,7 @@ def forget_learner(user_id: int) -> None:
 
     Waits for a worker who has this learner just now, so that nothing is written after it.
 
-    Cost: 9 statements, whatever the number of courses; 2 more for each course in which the learner is stale, and after
+    Cost: 8 statements, whatever the number of courses; 2 more for each course in which the learner is stale, and after
     the commit, for each in which there was something, one to the cache and one that wishes for a snapshot.
     """
     marked = StaleCompletion.objects.filter(user_id=user_id)
