@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo demo-reset schema test test-browser screenshots test-openapi test-services test-tutor fuzz quality docs messages bench upgrade clean
+.PHONY: help demo demo-reset schema test test-browser screenshots test-openapi test-services test-tutor model fuzz soak quality docs messages bench upgrade clean
 
 help:
 	@echo "make demo [PORT=8123]  a small LMS with two courses and 300 learners, on 127.0.0.1"
@@ -18,6 +18,7 @@ help:
 	@echo "                       (MINUTES=60: with random questions for as long)"
 	@echo "make fuzz [MINUTES=60] bytes of all kinds for whatever reads what others send (default: a minute)"
 	@echo "make test-services     the same on MariaDB and PostgreSQL, with workers over Redis and RabbitMQ"
+	@echo "make model [OPERATIONS=1000000] [DATABASE_URL=…]  random operations against a naive model"
 	@echo "make test-tutor        the Tutor plugin, in each release of Tutor that it is for"
 	@echo "make quality           lint, types, layers, audit, migrations, packaging"
 	@echo "make docs              the documentation, as HTML"
@@ -58,6 +59,9 @@ fuzz: $(VENV)/fuzz.stamp
 
 test-services: $(VENV)/services.stamp
 	./tests/services.sh $(BIN)/python
+
+model: $(VENV)/test.stamp
+	$(BIN)/python -m tests.model --operations $(or $(OPERATIONS),10000) --seed $(or $(SEED),0)
 
 test-tutor: $(VENV)/quality.stamp
 	./tests/tutor.sh $(BIN)

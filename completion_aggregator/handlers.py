@@ -1,6 +1,6 @@
 """Signal receivers: one service call each. Nothing is raised into the sender, unless its transaction is lost anyway.
 
-Those of completions and migrations are connected here, for every LMS. Those of what else happens in Open edX are
+Those of completions, users and migrations are connected here, for every LMS. Those of what else happens in Open edX are
 connected by its plugin machinery (`apps.py`), in the process where it happens: publishing in Studio, enrolling in the
 LMS. Each writes markers into the database that both share, in the sender's transaction.
 """
@@ -17,7 +17,7 @@ from django.apps import apps as django_apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import OperationalError, connections, router, transaction
-from django.db.models.signals import post_delete, post_migrate, post_save
+from django.db.models.signals import post_delete, post_migrate, post_save, pre_delete
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
 from completion_aggregator.conf import conf
@@ -38,9 +38,10 @@ log = logging.getLogger(__name__)
 
 
 def connect() -> None:
-    """Connect the receivers of completions and migrations; called once, when the app is ready."""
+    """Connect the receivers of completions, users and migrations; called once, when the app is ready."""
     post_save.connect(completion_changed, sender=BlockCompletion, dispatch_uid="completion_aggregator.saved")
     post_delete.connect(completion_changed, sender=BlockCompletion, dispatch_uid="completion_aggregator.deleted")
+    pre_delete.connect(user_deleted, sender=get_user_model(), dispatch_uid="completion_aggregator.user_deleted")
     app = django_apps.get_app_config("completion_aggregator")
     post_migrate.connect(migrated, sender=app, dispatch_uid="completion_aggregator.migrated")
 
@@ -113,6 +114,12 @@ def user_retired(sender: object, user: AbstractBaseUser, **kwargs: Any) -> None:
     """A user asked to be forgotten. Two signals tell it, some time apart: if one fails, the other does it."""
     with _harmless("The aggregates of learner %s could not be deleted", user.pk):
         forget_learner(user.pk)
+
+
+def user_deleted(sender: object, instance: AbstractBaseUser, **kwargs: Any) -> None:
+    """A user is being deleted: whatever Django would delete in an order of its own goes first, behind the lock."""
+    with _harmless("The aggregates of learner %s could not be deleted", instance.pk):
+        forget_learner(instance.pk)
 
 
 def migrated(sender: Any, using: str, **kwargs: Any) -> None:

@@ -12,6 +12,7 @@ from completion_aggregator.selectors.completions import (
     get_course_completion,
     get_learner_completions,
 )
+from completion_aggregator.selectors.enrollments import is_enrolled
 from completion_aggregator.selectors.explain import ExplainedBlock, Explanation, Reason, explain_completion
 from completion_aggregator.selectors.migration import Migration, find_migration
 from completion_aggregator.selectors.path import (
@@ -20,7 +21,6 @@ from completion_aggregator.selectors.path import (
     get_learner_courses,
     get_learner_path,
     get_learner_paths,
-    is_enrolled,
 )
 from completion_aggregator.selectors.roster import (
     ORDERINGS,

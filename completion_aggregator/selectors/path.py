@@ -155,13 +155,6 @@ def get_learner_courses(user: AbstractBaseUser) -> list[CourseKey]:
     return sorted(set(course_keys), key=place)
 
 
-def is_enrolled(user: AbstractBaseUser, course_key: CourseKey) -> bool:
-    """Tell whether the user has an active enrollment in the course. Cost: one query."""
-    enrollments = get_lms().enrollments().filter(user_id=user.pk, course_id=course_key)
-    # MySQL takes a key in other letter case for the same.
-    return course_key in enrollments.values_list("course_id", flat=True)
-
-
 def _unreleased(user: AbstractBaseUser, course_key: CourseKey, now: datetime) -> dict[str, HiddenBlock]:
     try:
         hidden = get_lms().hidden_blocks(course_key, user.pk, now=now)

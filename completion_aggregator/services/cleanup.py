@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import Exists, Model, OuterRef
+from django.db.models import Exists, Model, OuterRef, Q
 from django.utils import timezone
 
 from completion_aggregator.conf import conf
@@ -35,7 +35,7 @@ KEEP_CHUNKS = timedelta(days=7)
 class CleanupReport:
     """What a cleanup deleted, in rows."""
 
-    #: Of users who do not exist any more.
+    #: Of users who do not exist any more; of the course aggregates, those too that were locks and never computed.
     markers: int = 0
     course_aggregates: int = 0
     block_aggregates: int = 0
@@ -54,11 +54,12 @@ def clean_up() -> CleanupReport:
 
     Deleting a user through Django deletes these rows already; this is for users deleted otherwise, and for what
     a worker wrote at the same moment.
-    Cost: for each table, two statements per BATCH_SIZE users or blocks in it, and the deletions.
+    Cost: for each table, two statements per BATCH_SIZE users or blocks in it, and the deletions; once, all course
+    aggregates are gone through.
     """
     return CleanupReport(
         markers=_delete_of_vanished_users(StaleCompletion),
-        course_aggregates=_delete_of_vanished_users(CourseAggregate),
+        course_aggregates=_delete_of_vanished_users(CourseAggregate) + _delete_idle_locks(),
         block_aggregates=_delete_of_vanished_users(BlockAggregate),
         reached_thresholds=_delete_of_vanished_users(ReachedThreshold),
         learner_snapshots=_delete_of_vanished_users(LearnerSnapshot),
@@ -76,6 +77,17 @@ def _delete_of_vanished_users(model: type[Model]) -> int:
         vanished = sorted(set(user_ids).difference(existing))
         for start in range(0, len(vanished), USERS_PER_DELETE):
             deleted += rows.filter(user_id__in=vanished[start : start + USERS_PER_DELETE]).delete()[0]
+    return deleted
+
+
+def _delete_idle_locks() -> int:
+    """Delete rows without values of learners who are not stale: a worker has made them, then they were forgotten."""
+    markers = StaleCompletion.objects.filter(user_id=OuterRef("user_id"), course_key=OuterRef("course__course_key"))
+    now = timezone.now()
+    idle = CourseAggregate.objects.filter(~Exists(markers), Q(queued_until=None) | Q(queued_until__lte=now))
+    deleted = 0
+    for key in list(idle.filter(computed_at=None).values_list("pk", flat=True)):
+        deleted += idle.filter(pk=key, computed_at=None).delete()[0]
     return deleted
 
 

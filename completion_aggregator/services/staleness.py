@@ -46,10 +46,11 @@ def mark_learners(course_key: CourseKey, user_ids: Collection[int]) -> None:
 def mark_learner_in_org(user_id: int, org: str) -> None:
     """Note that anything may have changed for a learner in each course of an organisation.
 
-    Cost: one query, and one insert for each such course that the learner is enrolled in.
+    Cost: two queries, and one insert for each such course that the learner is enrolled in or was ever aggregated in.
     """
-    course_keys = get_lms().enrollments().filter(user_id=user_id).values_list("course_id", flat=True)
-    for course_key in course_keys:
+    enrolled = get_lms().enrollments().filter(user_id=user_id).values_list("course_id", flat=True)
+    aggregated = CourseAggregate.objects.filter(user_id=user_id).values_list("course__course_key", flat=True)
+    for course_key in {*enrolled, *map(parse_course_key, aggregated)}:
         if course_key.org == org:
             mark_learners(course_key, [user_id])
 

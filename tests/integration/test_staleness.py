@@ -510,6 +510,16 @@ def test_whatever_changes_a_learners_view_marks_the_learner(clean: Any) -> None:
         assert markers() == [all_of(clean)]
 
 
+def test_a_role_in_the_org_marks_its_holder_in_a_course_that_was_left(clean: Any) -> None:
+    """Whoever was aggregated there may ask for it still."""
+    clean.enrollment_set.get().delete()
+    aggregate_stale()
+
+    RoleFactory(user=clean, org="Org", course_id=None)
+
+    assert markers() == [all_of(clean)]
+
+
 def test_a_role_in_another_org_marks_nobody(clean: Any) -> None:
     RoleFactory(user=clean, org="Other", course_id=None)
 
