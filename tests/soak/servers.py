@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -245,3 +246,42 @@ class Rabbitmq(Server):
 
         with Connection(self.url, connect_timeout=2) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
+
+
+DATABASES: dict[str, type[Postgresql | Mariadb]] = {"postgresql": Postgresql, "mariadb": Mariadb}
+
+
+class Servers:
+    """The servers of one run: `with` starts and ends them."""
+
+    def __init__(self, directory: Path, *, database: str, broker: str) -> None:
+        self.database = DATABASES[database](directory)
+        self.redis = Redis(directory)
+        self.broker: Rabbitmq | Redis = Rabbitmq(directory) if broker == "rabbitmq" else self.redis
+        self.all: set[Server] = {self.database, self.redis, self.broker}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the sample LMS finds them by."""
+        return {
+            # Connections are kept, and looked at before they are used again, as an LMS should.
+            "DATABASE_URL": f"{self.database.url}?CONN_MAX_AGE=60&CONN_HEALTH_CHECKS=true",
+            "CACHE_URL": f"{self.redis.url.replace('redis:', 'rediscache:')}/1",
+            "CELERY_BROKER_URL": f"{self.redis.url}/0" if self.broker is self.redis else self.broker.url,
+        }
+
+    def __enter__(self) -> Servers:
+        for server in self.all:
+            server.start()
+        deadline = time.monotonic() + 60
+        while not all(server.answers() for server in self.all):
+            if time.monotonic() > deadline:
+                self.__exit__()
+                raise SystemExit(f"The servers do not start: {[str(server.directory) for server in self.all]}")
+            time.sleep(0.1)
+        self.database.execute("CREATE DATABASE soak")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for server in self.all:
+            server.crash()

@@ -9,7 +9,7 @@ from django.utils import timezone
 from completion_aggregator.models import BlockAggregate, CourseAggregate, ReachedThreshold, StaleCompletion
 from completion_aggregator.services import aggregate_stale, send_reached_thresholds
 from tests.factories import COURSE_KEY, EnrollmentFactory, complete, key, publish_course
-from tests.soak.ledger import Ledger
+from tests.soak.records import Ledger
 from tests.soak.verify import is_drained, verify
 
 pytestmark = pytest.mark.django_db(transaction=True)
