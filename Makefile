@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
+MINUTES ?= 0.5
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo demo-reset schema test test-browser screenshots test-openapi test-services test-tutor quality docs messages bench upgrade clean
+.PHONY: help demo demo-reset schema test test-browser screenshots test-openapi test-services test-tutor soak quality docs messages bench upgrade clean
 
 help:
 	@echo "make demo [PORT=8123]  a small LMS with two courses and 300 learners, on 127.0.0.1"
@@ -17,6 +18,7 @@ help:
 	@echo "make test-openapi      the demo against docs/reference/openapi.yaml, by clients made from it"
 	@echo "make test-services     the same on MariaDB and PostgreSQL, with workers over Redis and RabbitMQ"
 	@echo "make test-tutor        the Tutor plugin, in each release of Tutor that it is for"
+	@echo "make soak [MINUTES=120]  load and faults on a site with servers of its own"
 	@echo "make quality           lint, types, layers, audit, migrations, packaging"
 	@echo "make docs              the documentation, as HTML"
 	@echo "make messages          the texts of the package into the catalogs of its translations"
@@ -56,6 +58,9 @@ test-services: $(VENV)/services.stamp
 
 test-tutor: $(VENV)/quality.stamp
 	./tests/tutor.sh $(BIN)
+
+soak: $(VENV)/soak.stamp
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 quality: $(VENV)/quality.stamp
 	./tests/quality.sh $(BIN)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -22,8 +24,9 @@ SPACE = 12
 REQUESTS = 300
 
 
-def run(*, seed: int) -> dict[str, Any]:
+def run(directory: Path, *, seed: int) -> dict[str, Any]:
     """Return what has happened; "violations" is a list of sentences, empty when all is well."""
+    logging.basicConfig(filename=directory / "lms.log")
     return Disk(set_up(LEARNERS, seed), random.Random(f"{seed} disk")).run()
 
 

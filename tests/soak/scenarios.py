@@ -32,7 +32,7 @@ def _run_in(directory: Path, name: str, options: argparse.Namespace) -> dict[str
         django.setup()
         from tests.soak import disk
 
-        return about | disk.run(seed=options.seed)
+        return about | disk.run(directory, seed=options.seed)
     with Servers(directory, database=name, broker=options.broker) as servers:
         os.environ |= servers.environment
         django.setup()

@@ -16,3 +16,11 @@ COMPLETION_AGGREGATOR_SNAPSHOT_INTERVAL = 5
 if pages := os.environ.get("SOAK_MAX_PAGES"):
     # No page more than these: SQLite answers as it does on a full disk.
     DATABASES["default"]["OPTIONS"]["init_command"] += f"; PRAGMA max_page_count={int(pages)}"
+
+# Errors with their tracebacks on stderr, into the log of each process.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "loggers": {"django.request": {"handlers": ["console"], "level": "ERROR"}},
+}
