@@ -20,6 +20,7 @@ help:
 	@echo "make test-services     the same on MariaDB and PostgreSQL, with workers over Redis and RabbitMQ"
 	@echo "make model [OPERATIONS=1000000] [DATABASE_URL=…]  random operations against a naive model"
 	@echo "make test-tutor        the Tutor plugin, in each release of Tutor that it is for"
+	@echo "make soak [MINUTES=120]  load and faults on a site with servers of its own"
 	@echo "make quality           lint, types, layers, audit, migrations, packaging"
 	@echo "make docs              the documentation, as HTML"
 	@echo "make messages          the texts of the package into the catalogs of its translations"
@@ -65,6 +66,9 @@ model: $(VENV)/test.stamp
 
 test-tutor: $(VENV)/quality.stamp
 	./tests/tutor.sh $(BIN)
+
+soak: $(VENV)/soak.stamp
+	$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 quality: $(VENV)/quality.stamp
 	./tests/quality.sh $(BIN)
