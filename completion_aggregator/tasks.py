@@ -29,6 +29,7 @@ from completion_aggregator.services import (
     release,
     send_reached_thresholds,
     take_snapshots,
+    verify_sample,
 )
 
 #: Time after which a chunk is taken again of which somebody was in the hands of another worker. Unit: seconds.
@@ -117,6 +118,12 @@ def dispatch(chunk_size: int = CHUNK_SIZE, limit: int | None = None) -> int:
 def clean_up_aggregates() -> dict[str, int]:
     """Delete what nobody will ask for again."""
     return asdict(clean_up())
+
+
+@shared_task(name="completion_aggregator.tasks.verify", acks_late=True, ignore_result=True)
+def verify() -> None:
+    """Compare a sample of learners with what their values are made from; what is wrong is logged."""
+    verify_sample()
 
 
 def send(chunk: Chunk, routing_key: str | None = None, *, countdown: float | None = None) -> None:

@@ -27,11 +27,18 @@ from completion_aggregator.services.staleness import (
     mark_never_aggregated,
 )
 from completion_aggregator.services.thresholds import send_reached_thresholds
+from completion_aggregator.services.verification import (
+    CourseVerification,
+    keep_verification,
+    verify_course,
+    verify_sample,
+)
 
 __all__ = [
     "CHUNK_SIZE",
     "Chunk",
     "CleanupReport",
+    "CourseVerification",
     "Report",
     "aggregate",
     "aggregate_chunk",
@@ -43,6 +50,7 @@ __all__ = [
     "find_stale_chunks",
     "forget_course",
     "forget_learner",
+    "keep_verification",
     "mark_completion",
     "mark_course",
     "mark_due_changes",
@@ -53,4 +61,6 @@ __all__ = [
     "retry_failed",
     "send_reached_thresholds",
     "take_snapshots",
+    "verify_course",
+    "verify_sample",
 ]
