@@ -139,7 +139,7 @@ def send(chunk: Chunk, routing_key: str | None = None, *, countdown: float | Non
     options: dict[str, Any] = {"soft_time_limit": conf.TASK_TIME_LIMIT or None, "countdown": countdown}
     if key:
         # On an exchange of the usual kind, Celery takes no notice of a routing key without a queue.
-        options |= {"queue": _queue_of(key), "routing_key": key}
+        options |= {"queue": queue_of(key), "routing_key": key}
     try:
         aggregate_learners.apply_async((chunk.course_key, chunk.user_ids), **options)
     except Exception:
@@ -147,7 +147,7 @@ def send(chunk: Chunk, routing_key: str | None = None, *, countdown: float | Non
         raise
 
 
-def _queue_of(routing_key: str) -> str:
+def queue_of(routing_key: str) -> str:
     """Return the name of the queue that gets what has this routing key: most often it is the same."""
     queues = aggregate_learners.app.amqp.queues
     return next((name for name, queue in queues.items() if queue.routing_key == routing_key), routing_key)
