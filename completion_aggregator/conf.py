@@ -80,6 +80,10 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def _is_count_or_zero(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def _is_seconds(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
@@ -238,6 +242,13 @@ class Settings:
         valid=_is_share,
     )
 
+    VERIFY_SAMPLE = Setting[int](
+        1000,
+        "How many learners are compared once a day with what their values are made from. They are drawn from up to 50 "
+        "courses, as many from each. Unit: learners; 0: none.",
+        expects="a whole number",
+        valid=_is_count_or_zero,
+    )
     REFRESH_RATE = Setting[str | None](
         "10/minute",
         "How often a user may ask for a course to be recomputed (refresh of the REST API), counted apart for each "

@@ -353,6 +353,31 @@ class AggregatedChunk(models.Model):
         return f"{self.finished_at:%Y-%m-%d %H:%M:%S}: {self.learners}"
 
 
+class Verification(models.Model):
+    """One row: what the last comparison of stored values with what they are made from has found; none: never compared.
+
+    Written by `services.verify_sample`, read by the doctor.
+    """
+
+    finished_at = models.DateTimeField(_("finished"))
+    courses = models.PositiveIntegerField(_("courses"))
+    #: Courses that the LMS could not tell.
+    failed_courses = models.PositiveIntegerField(_("failed courses"))
+    #: Learners compared, once for each of their courses; those who were stale, and so were not; those who differ.
+    learners = models.PositiveIntegerField(_("learners"))
+    stale = models.PositiveIntegerField(_("stale learners"))
+    drifted = models.PositiveIntegerField(_("drifted learners"))
+    #: How many differ, by `selectors.Cause`.
+    causes = models.JSONField(_("causes"), default=dict)
+
+    class Meta:
+        verbose_name = _("verification")
+        verbose_name_plural = _("verifications")
+
+    def __str__(self) -> str:
+        return f"{self.finished_at:%Y-%m-%d %H:%M:%S}: {self.drifted} of {self.learners}"
+
+
 class Aggregator(models.Model):
     """The same rows as BlockAggregate under the names of openedx-completion-aggregator 4.5; a database view.
 

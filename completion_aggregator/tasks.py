@@ -33,6 +33,7 @@ from completion_aggregator.services import (
     release,
     send_reached_thresholds,
     take_snapshots,
+    verify_sample,
 )
 
 log = logging.getLogger(__name__)
@@ -129,6 +130,12 @@ def clean_up_aggregates() -> dict[str, int]:
     return asdict(clean_up())
 
 
+@shared_task(name="completion_aggregator.tasks.verify", acks_late=True, ignore_result=True)
+def verify() -> None:
+    """Compare a sample of learners with what their values are made from; what is wrong is logged."""
+    verify_sample()
+
+
 def send(chunk: Chunk, routing_key: str | None = None, *, countdown: float | None = None) -> None:
     """Send a claimed chunk to the workers.
 
@@ -142,7 +149,7 @@ def send(chunk: Chunk, routing_key: str | None = None, *, countdown: float | Non
     options: dict[str, Any] = {"soft_time_limit": conf.TASK_TIME_LIMIT or None, "countdown": countdown}
     if key:
         # On an exchange of the usual kind, Celery takes no notice of a routing key without a queue.
-        options |= {"queue": _queue_of(key), "routing_key": key}
+        options |= {"queue": queue_of(key), "routing_key": key}
     try:
         aggregate_learners.apply_async((chunk.course_key, chunk.user_ids), **options)
     except Exception:
@@ -150,7 +157,7 @@ def send(chunk: Chunk, routing_key: str | None = None, *, countdown: float | Non
         raise
 
 
-def _queue_of(routing_key: str) -> str:
+def queue_of(routing_key: str) -> str:
     """Return the name of the queue that gets what has this routing key: most often it is the same."""
     queues = aggregate_learners.app.amqp.queues
     return next((name for name, queue in queues.items() if queue.routing_key == routing_key), routing_key)

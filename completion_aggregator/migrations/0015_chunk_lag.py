@@ -8,7 +8,7 @@ from completion_aggregator.migrations._repeatable import RepeatableMigration
 
 
 class Migration(RepeatableMigration):
-    dependencies = [("completion_aggregator", "0012_snapshots")]
+    dependencies = [("completion_aggregator", "0014_verification")]
 
     operations = [
         migrations.AddField(

@@ -13,6 +13,7 @@ from completion_aggregator.selectors.completions import (
     get_learner_completions,
 )
 from completion_aggregator.selectors.enrollments import is_enrolled
+from completion_aggregator.selectors.drift import BlockDrift, Cause, Drift, LearnerDrift, find_drift, find_learners
 from completion_aggregator.selectors.explain import ExplainedBlock, Explanation, Reason, explain_completion
 from completion_aggregator.selectors.migration import Migration, find_migration
 from completion_aggregator.selectors.path import (
@@ -51,13 +52,17 @@ from completion_aggregator.selectors.summary import (
 
 __all__ = [
     "ORDERINGS",
+    "BlockDrift",
+    "Cause",
     "CohortSummary",
     "CourseCompletion",
     "CourseStats",
     "CourseSummary",
+    "Drift",
     "ExplainedBlock",
     "Explanation",
     "Learner",
+    "LearnerDrift",
     "LearnerFilter",
     "LearnerPath",
     "LearnerTrendPoint",
@@ -74,6 +79,8 @@ __all__ = [
     "count_roster",
     "explain_completion",
     "find_course_snapshot",
+    "find_drift",
+    "find_learners",
     "find_migration",
     "get_course_completion",
     "get_course_completions",

@@ -28,11 +28,18 @@ from completion_aggregator.services.staleness import (
     mark_never_aggregated,
 )
 from completion_aggregator.services.thresholds import send_reached_thresholds
+from completion_aggregator.services.verification import (
+    CourseVerification,
+    keep_verification,
+    verify_course,
+    verify_sample,
+)
 
 __all__ = [
     "CHUNK_SIZE",
     "Chunk",
     "CleanupReport",
+    "CourseVerification",
     "Report",
     "aggregate",
     "aggregate_chunk",
@@ -45,6 +52,7 @@ __all__ = [
     "forget_course",
     "forget_learner",
     "grant_bulk",
+    "keep_verification",
     "mark_completion",
     "mark_course",
     "mark_due_changes",
@@ -55,4 +63,6 @@ __all__ = [
     "retry_failed",
     "send_reached_thresholds",
     "take_snapshots",
+    "verify_course",
+    "verify_sample",
 ]

@@ -23,7 +23,7 @@ APP = "completion_aggregator"
 REPLACED = "0001_squashed_0007_aggregator_optional_completion"
 OURS = {
     *("aggregatedchunk", "blockaggregate", "bulkbudget", "course", "courseaggregate", "courseblock", "coursesnapshot"),
-    *("learnersnapshot", "reachedthreshold", "snapshotwish", "takeover"),
+    *("learnersnapshot", "reachedthreshold", "snapshotwish", "takeover", "verification"),
 }
 OLD = {"aggregator", "stalecompletion", "cachegroupinvalidation"}
 #: The columns, and the indexes with a name, of the table of 4.5.0 that workers write, as MariaDB shows them.

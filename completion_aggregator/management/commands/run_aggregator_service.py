@@ -19,6 +19,7 @@ from completion_aggregator.services import (
     mark_due_changes,
     send_reached_thresholds,
     take_snapshots,
+    verify_sample,
 )
 
 
@@ -37,7 +38,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--cleanup-hour",
             type=int,
-            help="with --forever: clean up once a day in this hour of the site's time zone, 0 to 23 (default: never)",
+            help="with --forever: clean up and verify a sample once a day, in this hour of the site's time zone, "
+            "0 to 23 (default: never)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -63,6 +65,7 @@ class Command(BaseCommand):
                 close_old_connections()
                 if cleanup.is_due(_now()):
                     call_command("run_aggregator_cleanup", stdout=self.stdout)
+                    verify_sample()
                 self._pass(options, stop)
                 stop.sleep(options["interval"])
         self.stdout.write("stopped")
