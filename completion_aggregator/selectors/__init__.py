@@ -12,8 +12,8 @@ from completion_aggregator.selectors.completions import (
     get_course_completion,
     get_learner_completions,
 )
-from completion_aggregator.selectors.enrollments import is_enrolled
 from completion_aggregator.selectors.drift import BlockDrift, Cause, Drift, LearnerDrift, find_drift, find_learners
+from completion_aggregator.selectors.enrollments import is_enrolled
 from completion_aggregator.selectors.explain import ExplainedBlock, Explanation, Reason, explain_completion
 from completion_aggregator.selectors.migration import Migration, find_migration
 from completion_aggregator.selectors.path import (
