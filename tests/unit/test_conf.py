@@ -37,6 +37,8 @@ def test_every_setting_has_the_name_of_the_replaced_plugin_or_its_prefix() -> No
         "COMPLETION_AGGREGATOR_REFRESH_RATE",
         "COMPLETION_AGGREGATOR_EXPENSIVE_RATE",
         "COMPLETION_AGGREGATOR_CONTENT_SECURITY_POLICY",
+        "COMPLETION_AGGREGATOR_MAX_LAG",
+        "COMPLETION_AGGREGATOR_METRICS_TOKEN",
     ]
 
 
