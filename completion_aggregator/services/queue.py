@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from django.db import connections, router, transaction
-from django.db.models import Count, Exists, Max, Min, OuterRef, QuerySet
+from django.db.models import Count, Max, Min, QuerySet
 from django.utils import timezone
 
 from completion_aggregator.conf import conf
@@ -194,13 +194,22 @@ def _walk(due: QuerySet[StaleCompletion], course_key: str, chunk_size: int, lear
         learners: how many there are at the beginning; no more are given, or it might never end. It is not the newest
             marker that ends it: that everybody is marked again, when a new version is met, must not.
     """
-    older = due.filter(user_id=OuterRef("user_id"), id__lt=OuterRef("id"))
-    oldest: Any = due.filter(~Exists(older)).order_by("id").values_list("id", "user_id")
+    # Not told apart by the database: without statistics of new rows, PostgreSQL compares each with each.
+    markers: Any = due.order_by("id").values_list("id", "user_id")
+    given: set[int] = set()
+    user_ids: list[int] = []
     last = 0
-    while learners and (markers := list(oldest.filter(id__gt=last)[: min(chunk_size, learners)])):
-        yield Chunk(course_key, [user_id for _, user_id in markers])
-        last = markers[-1][0]
-        learners -= len(markers)
+    while len(given) < learners and (found := list(markers.filter(id__gt=last)[: min(chunk_size, learners)])):
+        last = found[-1][0]
+        for _, user_id in found:
+            if user_id not in given and len(given) < learners:
+                given.add(user_id)
+                user_ids.append(user_id)
+        while len(user_ids) >= chunk_size:
+            yield Chunk(course_key, user_ids[:chunk_size])
+            user_ids = user_ids[chunk_size:]
+    if user_ids:
+        yield Chunk(course_key, user_ids)
 
 
 def _claim(chunk: Chunk) -> list[int]:

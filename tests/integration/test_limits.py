@@ -13,10 +13,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from completion_aggregator.engine import tree
+from completion_aggregator.exceptions import CourseTreeError
 from completion_aggregator.lms.base import CourseOutline
 from completion_aggregator.models import BlockAggregate, Course, CourseBlock, StaleCompletion
 from completion_aggregator.selectors import get_status
-from completion_aggregator.services import aggregate_stale, mark_course
+from completion_aggregator.services import aggregate_stale, mark_course, structure
 from sample_lms.lms import SampleLMS
 from tests.acceptance.helpers import REFRESH
 from tests.factories import COURSE_KEY, SMALL_COURSE, EnrollmentFactory, block, complete, publish_course
@@ -41,6 +42,9 @@ class CircularLMS(SampleLMS):
         outline = super().course_outline(course_key)
         first, second, *others = outline.blocks
         return replace(outline, blocks=(first, replace(second, children=(0,)), *others))
+
+    def course_views(self, course_key: Any, user_ids: Any, *, now: Any) -> Any:
+        raise CourseTreeError(CIRCULAR)
 
 
 @pytest.fixture(params=["too large", "too deep", "circular"])
@@ -95,7 +99,7 @@ def test_its_learners_get_an_answer(refused: str, learners: list[Any]) -> None:
     (result,) = answer.json()["results"]
     assert result["completion"] == {"earned": 0.0, "possible": None, "percent": 0.0}
 
-    answer = client.post(f"{REFRESH}?username={learners[0].username}")
+    answer = client.post(REFRESH, {"username": learners[0].username}, "application/json")
     assert answer.status_code == 503
     assert answer.json() == {"detail": "The completion cannot be computed at the moment."}
 
@@ -132,3 +136,13 @@ def test_a_course_may_be_as_deep_as_the_limit(learner: Any) -> None:
 
     assert aggregate_stale().failed == 0
     assert CourseBlock.objects.filter(position=99).exists()
+
+
+def test_a_long_display_name_is_cut_where_it_is_stored(course: Any) -> None:
+    """Course names are the LMS's own; those of blocks come from the outline."""
+    outline = SampleLMS().course_outline(COURSE_KEY)
+    first, *others = outline.blocks
+    structure._store(COURSE_KEY, replace(outline, blocks=(replace(first, display_name="ö" * 300), *others)))
+
+    assert CourseBlock.objects.get(position=0).display_name == "ö" * 255
+    assert Course.objects.get().structure[0][0][3] == "ö" * 300
