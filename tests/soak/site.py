@@ -93,10 +93,10 @@ class Site:
         self.url = f"http://127.0.0.1:{port}"
         gunicorn = ["--workers", "2", "--threads", "4", "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
         self.web = Process("web", ["-m", "gunicorn", "django.core.wsgi:get_wsgi_application()", *gunicorn], directory)
-        self.worker = Process("worker", _worker(2), directory)
+        self.worker = Process("worker", _worker("worker", 2), directory)
         skew = ["-m", "tests.soak.skew"]
         self.skewed = [
-            Process(name, [*skew, seconds, *_worker(1)[1:]], directory)
+            Process(name, [*skew, seconds, *_worker(name, 1)[1:]], directory)
             for name, seconds in (("worker-ahead", "3600"), ("worker-behind", "-3600"))
         ]
         service = ["run_aggregator_service", "--forever", "--interval", "1", "--batch-size", "20"]
@@ -116,7 +116,7 @@ class Site:
             process.stop()
 
 
-def _worker(concurrency: int) -> list[str]:
-    options = ["--pool", "prefork", "--concurrency", str(concurrency), "--hostname", f"{concurrency}-%i@%h"]
+def _worker(name: str, concurrency: int) -> list[str]:
+    options = ["--pool", "prefork", "--concurrency", str(concurrency), "--hostname", f"{name}@%h"]
     quick = ["--without-gossip", "--without-mingle"]
     return ["-m", "celery", "-A", "sample_lms", "worker", "--loglevel", "INFO", *options, *quick]
