@@ -34,6 +34,7 @@ def test_every_setting_has_the_name_of_the_replaced_plugin_or_its_prefix() -> No
         "COMPLETION_AGGREGATOR_SNAPSHOT_DAYS",
         "COMPLETION_AGGREGATOR_AT_RISK_DAYS",
         "COMPLETION_AGGREGATOR_AT_RISK_PERCENT",
+        "COMPLETION_AGGREGATOR_VERIFY_SAMPLE",
         "COMPLETION_AGGREGATOR_REFRESH_RATE",
     ]
 
@@ -100,6 +101,9 @@ def test_the_lms_is_open_edx_unless_another_is_named() -> None:
         ("THRESHOLDS", ["0.5"], False),
         ("THRESHOLDS", 0.5, False),
         ("THRESHOLDS", None, False),
+        ("VERIFY_SAMPLE", 0, True),
+        ("VERIFY_SAMPLE", -1, False),
+        ("VERIFY_SAMPLE", 1.5, False),
         ("REFRESH_RATE", None, True),
         ("REFRESH_RATE", "1/second", True),
         ("REFRESH_RATE", "30/minute", True),
