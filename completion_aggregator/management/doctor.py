@@ -264,12 +264,13 @@ def _queue_name(app: Celery) -> str:
 
 def _count(connection: Any, name: str) -> int | None:
     """Return how many tasks wait in the queue; None: there is none."""
+    # On a Redis broker a queue is there only while something is in it; to declare it writes nothing.
+    is_made = connection.transport.driver_type == "redis"
     with connection.channel() as channel:
         try:
-            return int(channel.queue_declare(name, passive=True).message_count)
+            return int(channel.queue_declare(name, passive=not is_made).message_count)
         except connection.channel_errors:
-            # On a Redis broker a queue is there only while something is in it.
-            return 0 if connection.transport.driver_type == "redis" else None
+            return None
 
 
 def check_work() -> Told:
