@@ -33,12 +33,14 @@ def mark_completion(user_id: int, course_key: CourseKey, block_key: str) -> None
     StaleCompletion.objects.create(user_id=user_id, course_key=str(course_key), block_key=block_key)
 
 
-def mark_learners(course_key: CourseKey, user_ids: Collection[int]) -> None:
+def mark_learners(course_key: CourseKey, user_ids: Collection[int], *, bulk: bool = False) -> None:
     """Note that anything may have changed for these learners in the course.
 
+    Args:
+        bulk: it may wait until learners who have done something had their turn.
     Cost: one insert for every 5,000 learners.
     """
-    markers = [StaleCompletion(user_id=user_id, course_key=str(course_key)) for user_id in user_ids]
+    markers = [StaleCompletion(user_id=user_id, course_key=str(course_key), bulk=bulk) for user_id in user_ids]
     StaleCompletion.objects.bulk_create(markers, batch_size=5_000)
     transaction.on_commit(lambda: forget_means(course_key), robust=True)
 

@@ -91,7 +91,7 @@ def _repair(found: CourseVerification, drift: Drift) -> None:
         forget_learner(user_id)
     wrong = [user_id for user_id in drift.user_ids if user_id not in gone]
     if wrong:
-        mark_learners(found.course_key, wrong)
+        mark_learners(found.course_key, wrong, bulk=True)
     found.forgotten += len(gone)
     found.marked += len(wrong)
 

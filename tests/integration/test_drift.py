@@ -251,6 +251,8 @@ def test_after_a_repair_and_a_pass_nothing_differs(learners: list[Any]) -> None:
     assert (course["marked"], course["forgotten"]) == (3, 1)
     assert course["causes"] == {"value": 1, "missing": 2, "unknown_learner": 1}
     assert not BlockAggregate.objects.filter(user_id=GONE).exists()
+    # Whoever does something now comes before them.
+    assert set(StaleCompletion.objects.values_list("bulk", flat=True)) == {True}
     aggregate_stale()
     assert run(str(COURSE_KEY), "--repair") == run(str(COURSE_KEY))
     assert compare() == Drift(learners=4, stale=0, given_up=0, found=[])
