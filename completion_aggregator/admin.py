@@ -16,7 +16,14 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from completion_aggregator.models import AggregatedChunk, Course, CourseSnapshot, ReachedThreshold, StaleCompletion
+from completion_aggregator.models import (
+    AggregatedChunk,
+    Course,
+    CourseSnapshot,
+    ReachedThreshold,
+    StaleCompletion,
+    Verification,
+)
 from completion_aggregator.utils import MAX_ID
 
 #: Rows that a list leads to; whoever wants another one searches.
@@ -149,3 +156,10 @@ class CourseSnapshotAdmin(ReadOnlyAdmin):
     course_field = "course__course_key"
     search_help_text = _("A whole course key.")
     deferred = ("course__structure", "details")
+
+
+@admin.register(Verification)
+class VerificationAdmin(ReadOnlyAdmin):
+    """What the last comparison of stored values has found: one row."""
+
+    list_display = ("finished_at", "courses", "failed_courses", "learners", "stale", "drifted", "causes")

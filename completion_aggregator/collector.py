@@ -7,7 +7,7 @@ seconds: so a page of metrics that anybody can open costs no more than one that 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from django.db import Error
@@ -15,11 +15,14 @@ from prometheus_client import REGISTRY
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from completion_aggregator.models import Verification
 from completion_aggregator.selectors.status import (
+    count_markers,
+    count_stale_learners,
     count_unsent_thresholds,
     get_lag,
+    get_last_finished,
     get_snapshot_lag,
-    get_status,
 )
 
 #: How long what was read is told. Unit: seconds.
@@ -30,8 +33,8 @@ _PREFIX = "completion_aggregator_"
 class DatabaseCollector(Collector):
     """Gauges of what is stored; with the database out of reach, one that says so.
 
-    Cost: 7 queries, at most once in KEEP seconds for each process: see `get_status`, `get_lag`,
-    `count_unsent_thresholds` and `get_snapshot_lag`.
+    Cost: 7 queries, one for each selector that is asked and one for the row of the last verification; at most once in
+    KEEP seconds for each process.
     """
 
     def describe(self) -> Iterable[Metric]:
@@ -51,19 +54,22 @@ class DatabaseCollector(Collector):
 @lru_cache(maxsize=1)
 def read_gauges(slot: int) -> list[Metric]:
     """Read the gauges; once for each slot of time."""
-    status = get_status()
+    counts = count_markers()
     markers = GaugeMetricFamily(
         f"{_PREFIX}markers",
         "Open markers: due, waiting after a failure, or given up.",
         labels=["state"],
     )
-    markers.add_metric(["due"], status.due)
-    markers.add_metric(["waiting"], status.waiting)
-    markers.add_metric(["given_up"], status.given_up)
+    markers.add_metric(["due"], counts.due)
+    markers.add_metric(["waiting"], counts.waiting)
+    markers.add_metric(["given_up"], counts.given_up)
     gauges = [
         markers,
-        _gauge("markers_queued", "Open markers of learners who were sent to the workers.", status.queued),
-        _gauge("stale_learners", "Learners with an open marker, once for each of their courses.", status.learners),
+        _gauge("markers_bulk", "Due markers of bulk work, as publications and rebuilds leave it.", counts.bulk),
+        _gauge("markers_queued", "Open markers of learners who were sent to the workers.", counts.queued),
+        _gauge(
+            "stale_learners", "Learners with an open marker, once for each of their courses.", count_stale_learners()
+        ),
         _gauge("oldest_due_age_seconds", "How long the oldest due marker has waited; 0: none is due.", get_lag()),
         _gauge(
             "unsent_thresholds",
@@ -76,16 +82,30 @@ def read_gauges(slot: int) -> list[Metric]:
             get_snapshot_lag(),
         ),
     ]
-    if status.last_finished_at is not None:
-        finished = status.last_finished_at.timestamp()
+    if (finished_at := get_last_finished()) is not None:
         gauges.append(
             _gauge(
                 "last_chunk_timestamp_seconds",
                 "When the last chunk was finished, in Unix time; absent: none within a week.",
-                finished,
+                finished_at.timestamp(),
             )
         )
-    return gauges
+    return [*gauges, *_read_verification()]
+
+
+def _read_verification() -> Iterator[Metric]:
+    """Tell what the last comparison of stored values has found; nothing where there never was one."""
+    last = Verification.objects.first()
+    if last is None:
+        return
+    yield _gauge("verified_learners", "Learners whom the last verification has compared.", last.learners)
+    yield _gauge("drifted_learners", "Those of them whose stored values are wrong.", last.drifted)
+    yield _gauge("unverified_courses", "Courses that the last verification could not compare.", last.failed_courses)
+    yield _gauge(
+        "verification_timestamp_seconds",
+        "When the last verification was finished, in Unix time; absent, with the three above: never.",
+        last.finished_at.timestamp(),
+    )
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

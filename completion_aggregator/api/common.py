@@ -235,16 +235,21 @@ HEADERS = {
 }
 
 
+def harden(response: HttpResponseBase) -> None:
+    """Let no cache on the way keep an answer, and no browser make anything of it."""
+    add_never_cache_headers(response)
+    for name, value in HEADERS.items():
+        response.headers[name] = value
+
+
 class CompletionView(CompletionViewMixin, APIView):
     """Turns completions into an answer."""
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
-        # It is about somebody, and for whoever asked: no cache on the way keeps it.
-        add_never_cache_headers(response)
+        harden(response)
+        # It is about somebody, and for whoever asked.
         patch_vary_headers(response, ["Authorization", "Cookie"])
-        for name, value in HEADERS.items():
-            response.headers[name] = value
         return response
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
+from typing import Any
 
 from django.db import Error, transaction
 from django.utils.decorators import method_decorator
@@ -19,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from completion_aggregator.api.common import harden
 from completion_aggregator.api.schema import operations
 from completion_aggregator.conf import conf
 from completion_aggregator.selectors.status import get_lag
@@ -34,6 +36,11 @@ class _HealthView(APIView):
     permission_classes = (AllowAny,)
     throttle_classes = ()
     renderer_classes = (JSONRenderer,)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        harden(response)
+        return response
 
 
 class HealthView(_HealthView):

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.utils.crypto import constant_time_compare
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
+from django.views import View
 
+from completion_aggregator.api.common import harden
 from completion_aggregator.conf import conf
 from completion_aggregator.metrics import IS_INSTALLED
 
 
-@transaction.non_atomic_requests
-@require_safe
-def metrics(request: HttpRequest) -> HttpResponse:
-    """Show the metrics to whoever has the token: a scraper has no account."""
-    if not conf.METRICS_TOKEN:
-        return _refuse(404, _("Metrics are switched off."))
-    if not constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {conf.METRICS_TOKEN}"):
-        response = _refuse(401, _("The token is missing or wrong."))
-        response["WWW-Authenticate"] = "Bearer"
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
+class MetricsView(View):
+    """The metrics, for whoever has the token: a scraper has no account."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = super().dispatch(request, *args, **kwargs)
+        harden(response)
         return response
-    if not IS_INSTALLED:
-        return _refuse(503, _("The package prometheus_client is not installed."))
-    response = HttpResponse(*_page())
-    response["Cache-Control"] = "no-store"
-    return response
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        if not conf.METRICS_TOKEN:
+            return _refuse(404, _("Metrics are switched off."))
+        if not constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {conf.METRICS_TOKEN}"):
+            response = _refuse(401, _("The token is missing or wrong."))
+            response["WWW-Authenticate"] = "Bearer"
+            return response
+        if not IS_INSTALLED:
+            return _refuse(503, _("The package prometheus_client is not installed."))
+        return HttpResponse(*_page())
 
 
 def _refuse(status: int, detail: str) -> HttpResponse:

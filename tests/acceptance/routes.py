@@ -18,6 +18,11 @@ class Route(NamedTuple):
     view: Any
 
     @property
+    def is_public(self) -> bool:
+        """Whether nobody needs an account for it: it is for machines."""
+        return self.path.startswith(("health/", "metrics/"))
+
+    @property
     def methods(self) -> set[str]:
         """What the view answers, but for OPTIONS, which all do."""
         names = self.view.http_method_names

@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from completion_aggregator import admin as pages
-from completion_aggregator.models import Course, CourseSnapshot, ReachedThreshold, StaleCompletion
-from completion_aggregator.services import aggregate_stale, mark_learners, take_snapshots
+from completion_aggregator.models import BlockAggregate, Course, CourseSnapshot, ReachedThreshold, StaleCompletion
+from completion_aggregator.services import aggregate_stale, mark_learners, take_snapshots, verify_sample
 from tests.factories import COURSE_KEY, UserFactory, complete
 
 ADMIN = "/admin/completion_aggregator"
@@ -90,8 +90,20 @@ def test_snapshots_are_listed_newest_first_and_kept(admin: Client, learner: Any)
     assert admin.get(f"{ADMIN}/coursesnapshot/{newest.pk}/delete/").status_code == 403
 
 
+def test_the_last_verification_is_shown_and_kept(admin: Client, learner: Any) -> None:
+    aggregate_stale()
+    BlockAggregate.objects.update(earned=0.5)
+    last = verify_sample()
+
+    assert last is not None
+    (shown,) = admin.get(f"{ADMIN}/verification/").context["cl"].result_list
+    assert (shown.drifted, shown.causes) == (1, {"value": 1})
+    assert "{&quot;value&quot;: 1}" in admin.get(f"{ADMIN}/verification/{last.pk}/change/").content.decode()
+    assert admin.get(f"{ADMIN}/verification/{last.pk}/delete/").status_code == 403
+
+
 @pytest.mark.parametrize(
-    "model", ["course", "stalecompletion", "aggregatedchunk", "reachedthreshold", "coursesnapshot"]
+    "model", ["course", "stalecompletion", "aggregatedchunk", "reachedthreshold", "coursesnapshot", "verification"]
 )
 def test_nothing_is_added_by_hand(admin: Client, model: str) -> None:
     assert admin.get(f"{ADMIN}/{model}/add/").status_code == 403

@@ -20,7 +20,7 @@ from prometheus_client import REGISTRY, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from completion_aggregator import collector
-from completion_aggregator.models import AggregatedChunk, ReachedThreshold, SnapshotWish, StaleCompletion
+from completion_aggregator.models import AggregatedChunk, ReachedThreshold, SnapshotWish, StaleCompletion, Verification
 from completion_aggregator.services import aggregate_stale, claim_stale_chunks
 from tests.acceptance.helpers import DETAIL
 from tests.factories import COURSE_KEY, EnrollmentFactory, complete
@@ -93,7 +93,15 @@ def test_the_token_is_asked_for(client: Client, db: None, sent: str) -> None:
 
 
 def test_nothing_is_changed_by_it(client: Client, db: None) -> None:
-    assert client.post(METRICS).status_code == 405
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    answers = {name: getattr(client, name)(METRICS, headers=headers) for name in ("head", "options", "post")}
+
+    assert {name: (each.status_code, each.content) for name, each in answers.items()} == {
+        "head": (200, b""),
+        "options": (200, b""),
+        "post": (405, b""),
+    }
+    assert all("no-store" in each["Cache-Control"] for each in answers.values())
 
 
 def test_gauges_tell_what_is_stored(client: Client, learner: Any) -> None:
@@ -102,6 +110,7 @@ def test_gauges_tell_what_is_stored(client: Client, learner: Any) -> None:
     list(claim_stale_chunks(limit=1))
     StaleCompletion.objects.filter(user=others[0]).update(attempts=1, not_before=now + timedelta(hours=1))
     StaleCompletion.objects.filter(user=others[1]).update(attempts=10)
+    StaleCompletion.objects.filter(user=others[2]).update(bulk=True)
     StaleCompletion.objects.filter(user=learner).update(created=now - timedelta(seconds=500))
     ReachedThreshold.objects.create(user=learner, course_id=1, threshold=0.5, percent=0.5, reached_at=now, due_at=now)
     ReachedThreshold.objects.create(user=learner, course_id=1, threshold=0.25, percent=0.5, reached_at=now, sent_at=now)
@@ -112,12 +121,13 @@ def test_gauges_tell_what_is_stored(client: Client, learner: Any) -> None:
 
     found = scrape(client)
 
-    names = ("database_up", "markers", "markers_queued", "stale_learners", "unsent_thresholds")
+    names = ("database_up", "markers", "markers_bulk", "markers_queued", "stale_learners", "unsent_thresholds")
     assert {name: value for name, value in found.items() if name.split()[0] in names} == {
         "database_up": 1,
         "markers state=due": 2,
         "markers state=waiting": 1,
         "markers state=given_up": 1,
+        "markers_bulk": 1,
         "markers_queued": 1,
         "stale_learners": 4,
         "unsent_thresholds": 1,
@@ -132,6 +142,19 @@ def test_an_empty_site_has_gauges_too(client: Client, db: None) -> None:
 
     assert found["oldest_due_age_seconds"] == found["snapshot_lag_seconds"] == found["markers state=due"] == 0
     assert "last_chunk_timestamp_seconds" not in found
+    assert not any("verif" in name or "drift" in name for name in found)
+
+
+def test_what_the_last_verification_has_found_is_told(client: Client, learner: Any) -> None:
+    Verification.objects.create(
+        finished_at=timezone.now(), courses=9, failed_courses=1, learners=50, stale=4, drifted=3, causes={"value": 3}
+    )
+
+    found = scrape(client)
+
+    names = ("verified_learners", "drifted_learners", "unverified_courses")
+    assert {name: found[name] for name in names} == dict(zip(names, (50, 3, 1), strict=True))
+    assert found["verification_timestamp_seconds"] == pytest.approx(timezone.now().timestamp(), abs=60)
 
 
 @pytest.mark.parametrize("number", [1, 100])

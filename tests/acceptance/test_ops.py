@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from completion_aggregator.collector import read_gauges
 from completion_aggregator.models import StaleCompletion
-from completion_aggregator.services import aggregate_stale
+from completion_aggregator.services import aggregate_stale, verify_sample
 from tests.acceptance.helpers import DETAIL
 from tests.factories import complete
 
@@ -34,6 +34,7 @@ def scraped(transactional_db: None, client: Client, learner: Any, settings: Any)
     complete(learner, "html/h1")
     StaleCompletion.objects.create(user=learner, course_key="nonsense", created=timezone.now())
     aggregate_stale()
+    verify_sample()
     client.force_login(learner)
     client.get(DETAIL, {"username": "ada"})
     read_gauges.cache_clear()

@@ -20,7 +20,7 @@ from django.core.management import CommandError, call_command
 
 from completion_aggregator.management.dispatch import dispatch
 from completion_aggregator.management.stopping import Stop, stopping
-from completion_aggregator.models import BlockAggregate, CourseAggregate, CourseBlock, StaleCompletion
+from completion_aggregator.models import BlockAggregate, CourseAggregate, CourseBlock, StaleCompletion, Verification
 from completion_aggregator.services import count_stale
 from sample_lms.olx import OlxBlock
 from tests.factories import (
@@ -244,6 +244,7 @@ def test_the_service_cleans_up_once_a_day(learners: list[Any], monkeypatch: pyte
         *("deleted", "learners"),
         "stopped",
     ]
+    assert Verification.objects.get().learners == len(learners)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_a_failure_tells_who_and_why(
     django_capture_on_commit_callbacks: Any,
 ) -> None:
     def fail(*args: Any, **options: Any) -> None:
-        raise ValueError("two\nlines")
+        raise ValueError(learner.username)
 
     monkeypatch.setattr(SampleLMS, "course_views", fail)
     with django_capture_on_commit_callbacks(execute=True):
@@ -87,13 +87,12 @@ def test_a_failure_tells_who_and_why(
             "course": str(COURSE_KEY),
             "learners": 1,
             "user_ids": str(learner.pk),
-            "cause": "ValueError: two\nlines",
+            "cause": "ValueError",
         }
     ]
+    assert learner.username not in caplog.text
     texts = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert texts == [
-        f'learners_failed course={COURSE_KEY} learners=1 user_ids={learner.pk} cause="ValueError: two\\nlines"'
-    ]
+    assert texts == [f"learners_failed course={COURSE_KEY} learners=1 user_ids={learner.pk} cause=ValueError"]
 
 
 def test_an_attempt_that_is_repeated_is_told(
@@ -110,7 +109,7 @@ def test_an_attempt_that_is_repeated_is_told(
     aggregate_stale()
 
     repeated, done = events(caplog)
-    assert repeated == {"event": "attempt_repeated", "attempts": 1, "cause": "OperationalError: deadlock"}
+    assert repeated == {"event": "attempt_repeated", "attempts": 1, "cause": "OperationalError"}
     assert (done["event"], done["learners"]) == ("chunk_aggregated", 1)
 
 
@@ -151,6 +150,12 @@ def test_every_event_is_documented_with_its_fields() -> None:
 
     assert names == {"chunk_aggregated", "chunks_sent", "pass_finished", "learners_failed", "attempt_repeated"}
     assert [name for name in names if f"``{name}``" not in documented] == []
+
+
+def test_an_event_is_one_line_whatever_is_in_it(caplog: pytest.LogCaptureFixture) -> None:
+    log_event(logging.getLogger("completion_aggregator.x"), logging.INFO, "chunks_sent", course="two\nlines")
+
+    assert caplog.messages == ['chunks_sent course="two\\nlines"']
 
 
 def test_what_nobody_listens_to_is_not_made(caplog: pytest.LogCaptureFixture) -> None:
