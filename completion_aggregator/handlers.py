@@ -55,7 +55,7 @@ def completion_changed(sender: type[BlockCompletion], instance: BlockCompletion,
     with _harmless("Learner %s could not be marked stale in %s", user_id, course_key):
         mark_completion(user_id, course_key, str(instance.block_key.map_into_course(course_key)))
         if not conf.ASYNC_AGGREGATION:
-            transaction.on_commit(lambda: aggregate(course_key, [user_id]), robust=True)
+            transaction.on_commit(lambda: aggregate(course_key, [user_id], only_stale=True), robust=True)
 
 
 def course_published(sender: object, course_key: CourseKey, **kwargs: Any) -> None:

@@ -141,7 +141,7 @@ def aggregate_chunk(chunk: Chunk) -> Report:
     user_ids = sorted({user_id for user_id, _ in kinds})
     with span("aggregate_chunk", course=chunk.course_key, learners=len(user_ids)) as current:
         try:
-            report = aggregate(parse_course_key(chunk.course_key), user_ids)
+            report = aggregate(parse_course_key(chunk.course_key), user_ids, only_stale=True)
         except InvalidKeyError as error:
             report = fail(Chunk(chunk.course_key, user_ids), error)
         describe(current, rows=report.written, resolved=report.resolved, failed=report.failed)
@@ -154,12 +154,14 @@ def aggregate_chunk(chunk: Chunk) -> Report:
     return report
 
 
-def aggregate(course_key: CourseKey, user_ids: Collection[int]) -> Report:
+def aggregate(course_key: CourseKey, user_ids: Collection[int], *, only_stale: bool = False) -> Report:
     """Aggregate these learners in one course, stale or not, and resolve their markers.
 
     A learner who cannot be computed keeps the markers, with the reason and a time before which nobody tries again,
     and does not stop the others. Nothing is raised for it.
 
+    Args:
+        only_stale: leave out whoever has no marker once it is their turn: somebody else was faster, or forgot them.
     Raises:
         SoftTimeLimitExceeded: a Celery worker's time is over; nothing of what was under way is saved.
     Cost: a number of statements that does not grow with the number of learners, up to 150,000 block aggregates.
@@ -168,7 +170,7 @@ def aggregate(course_key: CourseKey, user_ids: Collection[int]) -> Report:
     chunk = Chunk(str(course_key), ordered)
     half = len(ordered) // 2
     try:
-        return _aggregate(course_key, ordered)
+        return _aggregate(course_key, ordered, only_stale)
     except SoftTimeLimitExceeded:
         raise
     except CourseNotFoundError as error:
@@ -189,7 +191,8 @@ def aggregate(course_key: CourseKey, user_ids: Collection[int]) -> Report:
             log.error("Learner %s cannot be aggregated in %s", *ordered, course_key, exc_info=without_text(error))
             return fail(chunk, error)
     # Smaller, or to find the learners behind it: the others are none the worse.
-    return aggregate(course_key, ordered[:half]) + aggregate(course_key, ordered[half:])
+    first = aggregate(course_key, ordered[:half], only_stale=only_stale)
+    return first + aggregate(course_key, ordered[half:], only_stale=only_stale)
 
 
 class ChunkTooLargeError(CompletionAggregatorError):
@@ -205,7 +208,7 @@ class CourseUnreadableError(CompletionAggregatorError):
 
 
 @_persistent
-def _aggregate(course_key: CourseKey, user_ids: list[int]) -> Report:
+def _aggregate(course_key: CourseKey, user_ids: list[int], only_stale: bool) -> Report:
     course = _sync(course_key)
     if len(user_ids) > 1 and len(user_ids) * _count_aggregators(course) > _MAX_ROWS:
         raise ChunkTooLargeError
@@ -213,7 +216,10 @@ def _aggregate(course_key: CourseKey, user_ids: list[int]) -> Report:
     with transaction.atomic():
         with span("lock"):
             locked = select_course_values(select_and_lock(course.id, user_ids))
+        skipped = len(user_ids) - len(locked)
         markers = _read_markers(course_key, locked)
+        if only_stale:
+            locked = {user_id: stored for user_id, stored in locked.items() if user_id in markers}
         now = timezone.now()
         changes = Changes(course, locked, now)
         seen = set()
@@ -237,7 +243,7 @@ def _aggregate(course_key: CourseKey, user_ids: list[int]) -> Report:
         written=written,
         deleted=deleted,
         resolved=sum(len(markers[user_id].ids) for user_id in seen),
-        skipped=len(user_ids) - len(locked),
+        skipped=skipped,
         lag=max(lags, default=0.0),
     )
 

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from completion_aggregator.models import BlockAggregate, CourseAggregate, CourseBlock, ReachedThreshold, StaleCompletion
 from completion_aggregator.services import CleanupReport, aggregate_stale, clean_up, cleanup, mark_learners
 from completion_aggregator.services.structure import sync_course
-from tests.factories import COURSE_KEY, SMALL_COURSE, block, complete, key, publish_course
+from tests.factories import COURSE_KEY, SMALL_COURSE, EnrollmentFactory, block, complete, key, publish_course
 
 pytestmark = pytest.mark.django_db
 
@@ -79,3 +79,21 @@ def test_many_rows_are_deleted_in_batches(learner: Any, monkeypatch: pytest.Monk
         assert clean_up().markers == 5
 
     assert sum(query["sql"].startswith("DELETE") for query in queries) == 3
+
+
+@pytest.mark.parametrize("learners", [1, 9])
+def test_locks_are_looked_for_among_a_few_learners_at_a_time(
+    learner: Any, learners: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cleanup, "BATCH_SIZE", 2)
+    mark_learners(COURSE_KEY, [EnrollmentFactory().user_id for _ in range(learners - 1)])
+    aggregate_stale()
+    StaleCompletion.objects.all().delete()
+    CourseAggregate.objects.update(computed_at=None)
+
+    with CaptureQueriesContext(connection) as queries:
+        assert clean_up().course_aggregates == learners
+
+    searches = [query["sql"] for query in queries if "EXISTS" in query["sql"] and query["sql"].startswith("SELECT")]
+    of_locks = [sql for sql in searches if CourseAggregate._meta.db_table in sql and "computed_at" in sql]
+    assert len(of_locks) == (learners + 1) // 2

@@ -24,14 +24,18 @@ from completion_aggregator.models import (
 from completion_aggregator.selectors import get_course_means
 from completion_aggregator.services import (
     Chunk,
+    aggregate_chunk,
     aggregate_stale,
+    aggregation,
     claim_stale_chunks,
     clean_up,
+    find_stale_chunks,
     forget_course,
     forget_learner,
     mark_learners,
     take_snapshots,
 )
+from completion_aggregator.services.queue import ensure_rows
 from sample_lms.models import Course
 from tests.factories import COURSE_KEY, EnrollmentFactory, complete, new_course_key, publish_course, small_course
 from tests.truth import assert_stored_is_computed
@@ -113,6 +117,26 @@ def test_a_task_that_comes_after_its_learner_has_gone_writes_nothing(
 
     for model in PERSONAL:
         assert owners(model) == {other.pk}, model.__name__
+
+
+def test_a_worker_who_found_a_learner_stale_before_they_went_writes_nothing(
+    learner: Any, other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A retired user is a user still: that nobody is stale any more is seen once the lock is held."""
+    (chunk,) = find_stale_chunks()
+
+    def ensure_rows_too_late(course_id: int, user_ids: list[int]) -> None:
+        forget_learner(learner.pk)
+        ensure_rows(course_id, user_ids)
+
+    monkeypatch.setattr(aggregation, "ensure_rows", ensure_rows_too_late)
+    assert aggregate_chunk(chunk).learners == 1
+
+    # The lock is left, without values.
+    assert clean_up().course_aggregates == 1
+    for model in PERSONAL:
+        assert learner.pk not in owners(model), model.__name__
+    assert owners(BlockAggregate) == {other.pk}
 
 
 def test_a_completion_that_comes_after_the_first_signal_is_forgotten_with_the_second(learner: Any, other: Any) -> None:
