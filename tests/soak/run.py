@@ -133,9 +133,7 @@ class Run:
         violations += [
             f"Not recovered: {each.name}." for each in self.outages if each.answered is None or each.aggregated is None
         ]
-        violations += [
-            f"{each.name} has ended by itself." for each in self.site.processes if each.restarts > each.kills
-        ]
+        violations += [f"{each.name} has ended by itself." for each in self.site.processes if each.ended_by_itself]
         violations += [f"{each.name} has done nothing." for each in self.site.skewed if not each.has_worked]
         restarts = [f"{each.name} {each.restarts}" for each in self.site.processes if each.restarts]
         return times | {

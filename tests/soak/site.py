@@ -53,6 +53,11 @@ class Process:
             self.start()
 
     @property
+    def ended_by_itself(self) -> bool:
+        """Tell whether it was started again more often than it was killed."""
+        return self.restarts > self.kills
+
+    @property
     def has_worked(self) -> bool:
         """Tell whether it is a worker that has done a chunk, as its log says."""
         return bool(re.search(r"aggregate_learners\[.*\] succeeded in", self.log.read_text()))
