@@ -54,6 +54,9 @@ def dispatch(
         bulk_limit: at most so many of bulk work, as `grant_bulk` allows; None: all.
         course_keys: only of these courses; None: of all.
         stop: looked at after each chunk; None: go on to the end.
+    Raises:
+        CommandError: the broker cannot be reached, or the routing key leads to no queue; whoever was not sent is not
+            claimed.
     """
     start = time.monotonic()
     find = find_stale_chunks if options["inline"] else claim_stale_chunks

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
 from typing import Any, NamedTuple
 
 from opaque_keys.edx.keys import CourseKey
@@ -58,6 +59,7 @@ class Structure:
 NO_STRUCTURE = Structure(outline=CourseOutline(version="", blocks=()), block_ids={})
 _Known = tuple[CourseKey, str, int | None, str | None]
 _structures: OrderedDict[_Known, Structure] = OrderedDict()
+_lock = Lock()
 
 
 def get_course_states(
@@ -84,22 +86,21 @@ def get_structures(states: Iterable[CourseState]) -> dict[CourseKey, Structure]:
     takes to tell the outline of that course.
     """
     found: dict[CourseKey, Structure] = {}
-    missing: dict[_Known, CourseState] = {}
+    missing: list[CourseState] = []
     for state in states:
-        known = _known(state)
         if state.version is None:
             found[state.course_key] = NO_STRUCTURE
-        elif (structure := _structures.get(known)) is not None:
-            _structures.move_to_end(known)
+        elif (structure := _recall(_known(state))) is not None:
             found[state.course_key] = structure
         else:
-            missing[known] = state
-    stored = _read([state.stored.course_id for state in missing.values() if state.stored.course_id is not None])
-    for known, state in missing.items():
-        structure = _structure(state, stored.get(state.stored.course_id or 0))
-        found[state.course_key] = _structures[known] = structure
-    while len(_structures) > MAX_STRUCTURES:
-        _structures.popitem(last=False)
+            missing.append(state)
+    rows = _read([state.stored.course_id for state in missing if state.stored.course_id is not None])
+    for state in missing:
+        row = rows.get(state.stored.course_id or 0, _Row())
+        structure = found[state.course_key] = _structure(state, row)
+        # Published or stored since the state was read: it is what there is now, but not what this version had.
+        if row.version == state.stored.version and structure.outline.version == state.version:
+            _remember(_known(state), structure)
     return found
 
 
@@ -120,19 +121,42 @@ def _known(state: CourseState) -> _Known:
     return state.course_key, state.version or "", state.stored.course_id, state.stored.version
 
 
-def _read(course_ids: Sequence[int]) -> dict[int, Any]:
+def _recall(known: _Known) -> Structure | None:
+    with _lock:
+        if known in _structures:
+            _structures.move_to_end(known)
+        return _structures.get(known)
+
+
+def _remember(known: _Known, structure: Structure) -> None:
+    with _lock:
+        _structures[known] = structure
+        if len(_structures) > MAX_STRUCTURES:
+            _structures.popitem(last=False)
+
+
+class _Row(NamedTuple):
+    """What is stored of a course; the defaults: nothing."""
+
+    version: str | None = None
+    structure: Any = None
+
+
+def _read(course_ids: Sequence[int]) -> dict[int, _Row]:
     if not course_ids:
         return {}
-    return dict(Course.objects.filter(id__in=course_ids).values_list("id", "structure"))
+    rows = Course.objects.filter(id__in=course_ids).values_list("id", "version", "structure")
+    return {course_id: _Row(version, structure) for course_id, version, structure in rows}
 
 
-def _structure(state: CourseState, compiled: Any) -> Structure:
-    blocks, change_dates = compiled or ((), ())
+def _structure(state: CourseState, row: _Row) -> Structure:
+    blocks, change_dates = row.structure or ((), ())
     block_ids = {key: block_id for block_id, key, *_ in blocks}
-    if state.version != state.stored.version:
+    # Whoever has stored another version since the state was read has stored what is published.
+    if not row.version or row.version == state.stored.version != state.version:
         return Structure(outline=get_lms().course_outline(state.course_key), block_ids=block_ids)
     outline = CourseOutline(
-        version=state.version or "",
+        version=row.version,
         blocks=tuple(
             OutlineBlock(
                 key=key,

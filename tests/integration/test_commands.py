@@ -123,14 +123,13 @@ def own_database(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def service(own_database: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """A function that starts the service, for ever and in its own process, on an empty database."""
-    environment = os.environ | {"DATABASE_URL": own_database}
     manage = [sys.executable, "manage.py"]
     started = []
 
-    def start(*arguments: str) -> subprocess.Popen[str]:
+    def start(*arguments: str, database: str = own_database) -> subprocess.Popen[str]:
         process = subprocess.Popen(  # noqa: S603
             [*manage, "run_aggregator_service", "--inline", "--forever", *arguments],
-            env=environment,
+            env=os.environ | {"DATABASE_URL": database},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -151,6 +150,33 @@ def test_the_service_passes_for_ever(service: Any) -> None:
 
     assert [process.stdout.readline().split(",")[0] for _ in range(3)] == ["learners: 0"] * 3
     assert process.poll() is None
+
+
+def test_the_service_waits_for_its_database(service: Any, own_database: str, tmp_path: Path) -> None:
+    database = tmp_path / "later" / "db.sqlite3"
+    process = service("--interval", "0.2", database=f"sqlite:///{database}")
+
+    line = 'pass_failed cause="The database has failed: unable to open database file" next_try_in=0.200\n'
+    assert [process.stdout.readline() for _ in range(2)] == [line] * 2
+    database.parent.mkdir()
+    database.symlink_to(own_database.removeprefix("sqlite:///"))
+    done = next(said for said in process.stdout if said != line)
+
+    assert done.startswith("learners: 0,")
+    assert process.poll() is None
+
+
+def test_a_single_pass_ends_with_a_line_when_the_database_is_away(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "run_aggregator_service"],
+        env=os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path}/nowhere/db.sqlite3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stderr == "CommandError: The database has failed: unable to open database file\n"
+    assert (done.stdout, done.returncode) == ("", 1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -148,7 +148,14 @@ def test_every_event_is_documented_with_its_fields() -> None:
     names = set(re.findall(r'"(chunk_\w+|chunks_\w+|pass_\w+|learners_failed|attempt_\w+)"', written))
     documented = (ROOT / "docs/reference/logs.rst").read_text()
 
-    assert names == {"chunk_aggregated", "chunks_sent", "pass_finished", "learners_failed", "attempt_repeated"}
+    assert names == {
+        "chunk_aggregated",
+        "chunks_sent",
+        "pass_finished",
+        "pass_failed",
+        "learners_failed",
+        "attempt_repeated",
+    }
     assert [name for name in names if f"``{name}``" not in documented] == []
 
 

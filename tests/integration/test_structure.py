@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,6 +19,7 @@ from completion_aggregator.exceptions import CourseNotFoundError
 from completion_aggregator.lms.base import CourseOutline, OutlineBlock
 from completion_aggregator.models import Course, CourseBlock, StaleCompletion
 from completion_aggregator.selectors import structure as structures
+from completion_aggregator.selectors.structure import CourseState, StoredCourse, get_course_states, get_structures
 from completion_aggregator.services import aggregate_stale
 from completion_aggregator.services.structure import sync_course
 from sample_lms.lms import SampleLMS
@@ -209,6 +212,70 @@ def test_only_the_last_structures_are_kept_in_memory() -> None:
         sync_course(course_key)
 
     assert len(structures._structures) == structures.MAX_STRUCTURES
+
+
+class UnstoredLMS(SampleLMS):
+    """An LMS of courses that are nowhere stored."""
+
+    def course_outline(self, course_key: Any) -> CourseOutline:
+        return CourseOutline(version="1", blocks=())
+
+
+def test_threads_share_the_structures_in_memory(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.COMPLETION_AGGREGATOR_LMS = f"{__name__}.UnstoredLMS"
+    monkeypatch.setattr(structures, "MAX_STRUCTURES", 1)
+    states = [CourseState(new_course_key(), "1", StoredCourse()) for _ in range(2)]
+
+    def ask(state: CourseState) -> None:
+        for _ in range(2_000):
+            get_structures([state])
+
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor() as threads:
+            # What a thread has raised is raised here.
+            list(threads.map(ask, states * 2))
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def test_what_was_stored_since_the_version_was_read_is_not_kept_for_it() -> None:
+    publish_course(FIRST)
+    sync_course(COURSE_KEY)
+    before = get_course_states([COURSE_KEY])[COURSE_KEY]
+    publish_course(SECOND)
+    second = sync_course(COURSE_KEY).structure
+    structures._structures.clear()
+
+    with CaptureQueriesContext(connection) as queries:
+        assert get_structures([before])[COURSE_KEY] == second
+
+    assert [query["sql"].split()[0] for query in queries] == ["SELECT"]
+    assert list(structures._structures) == []
+
+
+def test_what_was_published_since_the_version_was_read_is_not_kept_for_it() -> None:
+    publish_course(FIRST)
+    before = get_course_states([COURSE_KEY])[COURSE_KEY]
+    second = publish_course(SECOND)
+    structures._structures.clear()
+
+    outline = get_structures([before])[COURSE_KEY].outline
+
+    assert outline.version == second.version
+    assert list(structures._structures) == []
+
+
+def test_the_structure_of_a_course_that_was_deleted_since_is_asked_of_the_lms() -> None:
+    publish_course(FIRST)
+    first = sync_course(COURSE_KEY).structure
+    before = get_course_states([COURSE_KEY])[COURSE_KEY]
+    Course.objects.all().delete()
+    structures._structures.clear()
+
+    assert get_structures([before])[COURSE_KEY] == replace(first, block_ids={})
+    assert list(structures._structures) == []
 
 
 def test_the_first_version_marks_nobody() -> None:

@@ -30,11 +30,14 @@ def main() -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument(
-        "--minutes", type=float, default=1.0, help="how long on each server, at least once through all faults"
+        "--minutes",
+        type=float,
+        default=0.5,
+        help="how long on each server, at least once through all faults (default: %(default)s)",
     )
     parser.add_argument("--database", choices=SCENARIOS, help="only this one (sqlite: a disk that is full)")
     parser.add_argument("--broker", choices=("rabbitmq", "redis"), default="rabbitmq")
-    parser.add_argument("--learners", type=int, default=150, help="default: %(default)s")
+    parser.add_argument("--learners", type=int, default=60, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=1, help="of load, changes and faults (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="keep data and logs in new folders there")

@@ -27,6 +27,8 @@ REQUESTS = 300
 def run(directory: Path, *, seed: int) -> dict[str, Any]:
     """Return what has happened; "violations" is a list of sentences, empty when all is well."""
     logging.basicConfig(filename=directory / "lms.log")
+    # Here they are not a process of their own, and on stderr they would hide the result.
+    logging.getLogger("django.request").handlers.clear()
     return Disk(set_up(LEARNERS, seed), random.Random(f"{seed} disk")).run()
 
 

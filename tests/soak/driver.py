@@ -17,7 +17,7 @@ from tests.soak.records import Ledger, Log, Request, World
 
 API = "/api/completion/v1"
 #: A user who gets no answer for so long goes away. Seconds.
-PATIENCE = 30.0
+PATIENCE = 60.0
 #: The web server closes a connection that is idle for 2 seconds: a request that is sent just then is nobody's fault.
 LIMITS = httpx.Limits(keepalive_expiry=1.0)
 PASSWORD = "soak"  # noqa: S105 - of this run only

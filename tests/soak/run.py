@@ -17,7 +17,7 @@ from completion_aggregator.models import StaleCompletion
 from tests.soak import driver, report
 from tests.soak.faults import Faults
 from tests.soak.records import Ledger, Log, Outage, World
-from tests.soak.servers import Servers, free_port
+from tests.soak.servers import START, Servers, free_port
 from tests.soak.setup import Class, set_up
 from tests.soak.site import Site
 from tests.soak.verify import find_losses, is_drained, verify
@@ -93,7 +93,7 @@ class Run:
 
     async def _await_site(self) -> None:
         async with httpx.AsyncClient(base_url=self.site.url) as client:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + START
             while time.monotonic() < deadline:
                 try:
                     if (await client.get("/login/")).status_code == 200:
@@ -133,6 +133,8 @@ class Run:
         violations += [
             f"Not recovered: {each.name}." for each in self.outages if each.answered is None or each.aggregated is None
         ]
+        violations += [f"{each.name} has ended by itself." for each in self.site.processes if each.ended_by_itself]
+        violations += [f"{each.name} has done nothing." for each in self.site.skewed if not each.has_worked]
         restarts = [f"{each.name} {each.restarts}" for each in self.site.processes if each.restarts]
         return times | {
             "changes_of_the_world": self.world.ended,

@@ -20,6 +20,10 @@ from typing import IO
 ELSEWHERE = ["/usr/sbin", "/usr/lib/rabbitmq/bin", *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))]
 
 
+#: Nothing takes longer to start or to make its data, on the busiest machine. Seconds.
+START = 180.0
+
+
 def find_program(name: str) -> str:
     """Return its path. Behind /usr/sbin/rabbitmq-server is a script that insists on being root."""
     found = shutil.which(name, path=os.pathsep.join([*reversed(ELSEWHERE), os.environ["PATH"]]))
@@ -88,7 +92,7 @@ class Server:
 
     def run(self, *command: str) -> None:
         with (self.directory.parent / f"{self.directory.name}.log").open("ab") as log:
-            if self._spawn(list(command), log).wait(timeout=60):
+            if self._spawn(list(command), log).wait(timeout=START):
                 raise SystemExit(f"{command[0]} failed: {log.name}")
 
     def start(self) -> None:
@@ -273,7 +277,7 @@ class Servers:
     def __enter__(self) -> Servers:
         for server in self.all:
             server.start()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + START
         while not all(server.answers() for server in self.all):
             if time.monotonic() > deadline:
                 self.__exit__()

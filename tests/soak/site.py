@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ class Process:
         self.popen: subprocess.Popen[bytes] | None = None
         #: When it has ended without being asked to; `time.monotonic`.
         self.ended_at: float | None = None
-        self.restarts = 0
+        self.kills = self.restarts = 0
 
     def start(self) -> None:
         with self.log.open("ab") as log:
@@ -51,6 +52,16 @@ class Process:
             self.restarts += 1
             self.start()
 
+    @property
+    def ended_by_itself(self) -> bool:
+        """Tell whether it was started again more often than it was killed."""
+        return self.restarts > self.kills
+
+    @property
+    def has_worked(self) -> bool:
+        """Tell whether it is a worker that has done a chunk, as its log says."""
+        return bool(re.search(r"aggregate_learners\[.*\] succeeded in", self.log.read_text()))
+
     def children(self) -> list[int]:
         if self.popen is None:
             return []
@@ -61,6 +72,7 @@ class Process:
 
     def kill(self) -> None:
         """Kill it with all its children, as when a machine fails; the supervisor will find it gone."""
+        self.kills += 1
         self._kill_group()
 
     def kill_child(self) -> None:
@@ -92,6 +104,7 @@ class Site:
     def __init__(self, directory: Path, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
         gunicorn = ["--workers", "2", "--threads", "4", "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
+        gunicorn += ["--timeout", "120"]  # or a busy machine is taken for a process that hangs
         self.web = Process("web", ["-m", "gunicorn", "django.core.wsgi:get_wsgi_application()", *gunicorn], directory)
         self.worker = Process("worker", _worker("worker", 2), directory)
         skew = ["-m", "tests.soak.skew"]

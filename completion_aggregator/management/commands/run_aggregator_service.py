@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandParser
-from django.db import close_old_connections
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 from django.utils import timezone
 
+from completion_aggregator.logs import log_event
 from completion_aggregator.management import dispatch
 from completion_aggregator.management.progress import progress, require
 from completion_aggregator.management.stopping import Stop, stopping
@@ -21,6 +25,8 @@ from completion_aggregator.services import (
     take_snapshots,
     verify_sample,
 )
+
+log = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -53,7 +59,8 @@ class Command(BaseCommand):
             if options["forever"]:
                 self._run(options)
             else:
-                self._pass(options)
+                with _told_in_a_line():
+                    self._pass(options)
         except KeyboardInterrupt:
             self.stdout.write("stopped")
 
@@ -63,10 +70,15 @@ class Command(BaseCommand):
             while not stop.asked:
                 # As between two requests: the database may have been restarted meanwhile.
                 close_old_connections()
-                if cleanup.is_due(_now()):
-                    call_command("run_aggregator_cleanup", stdout=self.stdout)
-                    verify_sample()
-                self._pass(options, stop)
+                try:
+                    with _told_in_a_line():
+                        if cleanup.is_due(_now()):
+                            call_command("run_aggregator_cleanup", stdout=self.stdout)
+                            verify_sample()
+                        self._pass(options, stop)
+                except CommandError as error:
+                    log_event(log, logging.WARNING, "pass_failed", cause=str(error), next_try_in=options["interval"])
+                    connections.close_all()
                 stop.sleep(options["interval"])
         self.stdout.write("stopped")
 
@@ -81,6 +93,15 @@ class Command(BaseCommand):
         self.stdout.write(done)
         # Or a log would show it hours later.
         self.stdout.flush()
+
+
+@contextmanager
+def _told_in_a_line() -> Iterator[None]:
+    """Tell of a database that has failed as of a broker: in one line, with exit status 1."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise CommandError(f"The database has failed: {' '.join(str(error).split())}") from None
 
 
 class Daily:
