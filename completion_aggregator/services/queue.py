@@ -199,7 +199,7 @@ def _walk(due: QuerySet[StaleCompletion], course_key: str, chunk_size: int, lear
     given: set[int] = set()
     user_ids: list[int] = []
     last = 0
-    while len(given) < learners and (found := list(markers.filter(id__gt=last)[: min(chunk_size, learners)])):
+    while len(given) < learners and (found := list(markers.filter(id__gt=last)[:chunk_size])):
         last = found[-1][0]
         for _, user_id in found:
             if user_id not in given and len(given) < learners:

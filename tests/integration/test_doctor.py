@@ -139,13 +139,13 @@ def test_a_migration_that_was_not_run_is_named() -> None:
     assert levels("database") == ["ok"]
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM django_migrations WHERE app = 'completion_aggregator' AND name = '0014_verification'"
+            "DELETE FROM django_migrations WHERE app = 'completion_aggregator' AND name = '0015_chunk_lag'"
         )
 
     ((level, message),) = found("database")
 
     assert level == "error"
-    assert "0014_verification" in message
+    assert "0015_chunk_lag" in message
 
 
 @pytest.mark.django_db(transaction=True)

@@ -111,4 +111,5 @@ def test_sql_is_written_in_one_module() -> None:
         if "migrations" not in path.parts and (found := RAW.findall(path.read_text()))
     }
 
-    assert list(written) == ["upsert.py"]
+    # The doctor asks servers about themselves, and nothing of our tables.
+    assert sorted(written) == ["management/doctor.py", "upsert.py"]
