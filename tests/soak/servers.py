@@ -218,6 +218,10 @@ class Redis(Server):
             client.flushdb()
 
 
+class RedisBroker(Redis):
+    """One of its own: a broker that is killed is not a cache that is killed."""
+
+
 class Rabbitmq(Server):
     account = "rabbitmq"
 
@@ -261,7 +265,7 @@ class Servers:
     def __init__(self, directory: Path, *, database: str, broker: str) -> None:
         self.database = DATABASES[database](directory)
         self.redis = Redis(directory)
-        self.broker: Rabbitmq | Redis = Rabbitmq(directory) if broker == "rabbitmq" else self.redis
+        self.broker: Server = Rabbitmq(directory) if broker == "rabbitmq" else RedisBroker(directory)
         self.all: set[Server] = {self.database, self.redis, self.broker}
 
     @property
@@ -271,7 +275,7 @@ class Servers:
             # Connections are kept, and looked at before they are used again, as an LMS should.
             "DATABASE_URL": f"{self.database.url}?CONN_MAX_AGE=60&CONN_HEALTH_CHECKS=true",
             "CACHE_URL": f"{self.redis.url.replace('redis:', 'rediscache:')}/1",
-            "CELERY_BROKER_URL": f"{self.redis.url}/0" if self.broker is self.redis else self.broker.url,
+            "CELERY_BROKER_URL": self.broker.url,
         }
 
     def __enter__(self) -> Servers:
