@@ -82,16 +82,18 @@ def _delete_of_vanished_users(model: type[Model]) -> int:
 
 def _delete_idle_locks() -> int:
     """Delete rows without values of learners who are not stale: a worker has made them, then they were forgotten."""
-    markers = StaleCompletion.objects.filter(user_id=OuterRef("user_id"), course_key=OuterRef("course__course_key"))
-    now = timezone.now()
-    idle = CourseAggregate.objects.filter(
-        ~Exists(markers), Q(queued_until=None) | Q(queued_until__lte=now), computed_at=None
-    )
+    is_free = Q(queued_until=None) | Q(queued_until__lte=timezone.now())
+    unused = CourseAggregate.objects.filter(is_free, computed_at=None)
     deleted = 0
-    for user_ids in _walk(CourseAggregate.objects.values_list("user_id", flat=True).distinct(), "user_id"):
-        # One by one, and there are few: a deletion that looked at the others, too, would wait for workers.
-        for key in list(idle.filter(user_id__in=user_ids).values_list("pk", flat=True)):
-            deleted += idle.filter(pk=key).delete()[0]
+    for ids in _walk(CourseAggregate.objects.values_list("user_id", flat=True).distinct(), "user_id"):
+        found = unused.filter(user_id__gte=ids[0], user_id__lte=ids[-1])
+        rows = list(found.values_list("user_id", "course_id", "course__course_key"))
+        markers = StaleCompletion.objects.filter(user_id__in={user_id for user_id, _, _ in rows})
+        stale = set(markers.values_list("user_id", "course_key"))
+        for user_id, course_id, course_key in rows:
+            # One by one, and there are few: a deletion that looked at the others, too, would wait for workers.
+            if (user_id, course_key) not in stale:
+                deleted += unused.filter(user_id=user_id, course_id=course_id).delete()[0]
     return deleted
 
 
