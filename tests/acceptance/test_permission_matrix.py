@@ -27,6 +27,8 @@ from tests.factories import (
     small_course,
 )
 
+pytestmark = pytest.mark.anywhere
+
 #: Both places at which Open edX has the package, beside the login page of an LMS.
 URLS = (*plugin_urls.urlpatterns, *lms_urls.urlpatterns)
 #: With the block that is done there: the first time and the second have different statuses.

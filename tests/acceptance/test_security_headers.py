@@ -19,6 +19,8 @@ from tests.acceptance.helpers import PASSWORD, checked, stored_rows
 from tests.acceptance.routes import Route, routes
 from tests.factories import COURSE_KEY, RoleFactory, key
 
+pytestmark = pytest.mark.anywhere
+
 MOUNT = "/api/completion/"
 #: Made to be framed by others.
 FRAMED = ("progress_bar/", "widget/")

@@ -138,9 +138,7 @@ def test_the_doctor_leaves_nothing_in_the_cache() -> None:
 def test_a_migration_that_was_not_run_is_named() -> None:
     assert levels("database") == ["ok"]
     with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM django_migrations WHERE app = 'completion_aggregator' AND name = '0015_chunk_lag'"
-        )
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'completion_aggregator' AND name = '0015_chunk_lag'")
 
     ((level, message),) = found("database")
 
