@@ -184,6 +184,13 @@ class LMS(ABC):
         Cost: queries do not grow with the number of learners, except where content is drawn for each of them.
         """
 
+    def outdated_courses(self, course_keys: Collection[CourseKey]) -> Collection[CourseKey]:
+        """Return those of which the first to ask for the outline or views will wait for minutes; here none.
+
+        Cost: one query.
+        """
+        return []
+
     def role_holders(self, course_key: CourseKey, roles: Collection[str] | None = None) -> QuerySet[Any]:
         """Return the user ids of those who hold one of the roles (None: any) in the course or in all of its org."""
         raise self.lacks(Capability.ROLES)

@@ -187,6 +187,14 @@ class OpenEdX(LMS):
                 versions |= _read_versions([course_key])
         return versions
 
+    def outdated_courses(self, course_keys: Collection[CourseKey]) -> list[CourseKey]:
+        """Return those that were collected by other transformers than are installed: the platform will do it anew."""
+        rows = _structure_rows(course_keys).exclude(
+            transformers_schema_version=TransformerRegistry.get_write_version_hash()
+        )
+        outdated = {str(key) for key in rows.values_list("data_usage_key", flat=True)}
+        return [key for key in course_keys if str(modulestore().make_course_usage_key(key)) in outdated]
+
     def course_outline(self, course_key: CourseKey) -> CourseOutline:
         return _get_content(course_key).outline
 
@@ -330,10 +338,17 @@ def _forget_request() -> None:
         RequestCache.clear_all_namespaces()
 
 
+def _structure_rows(course_keys: Collection[CourseKey]) -> QuerySet[Any]:
+    # From their texts: old keys have no run in the table.
+    texts = [str(modulestore().make_course_usage_key(course_key)) for course_key in course_keys]
+    rows: QuerySet[Any] = BlockStructureModel.objects.filter(data_usage_key__in=list(map(UsageKey.from_string, texts)))
+    return rows
+
+
 def _read_versions(course_keys: Collection[CourseKey]) -> dict[CourseKey, str]:
     """Return the version of each structure that was collected, as it is now."""
     asked = {str(modulestore().make_course_usage_key(course_key)): course_key for course_key in course_keys}
-    rows = BlockStructureModel.objects.filter(data_usage_key__in=list(map(UsageKey.from_string, asked)))
+    rows = _structure_rows(course_keys)
     # Old keys have no run in the table, but the same text. MySQL takes a key in other letter case for the same.
     return {
         asked[text]: hashlib.sha256(repr(version).encode()).hexdigest()

@@ -16,18 +16,22 @@ from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core.cache import cache
-from django.db import DatabaseError, connections, router
+from django.db import DatabaseError, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import CharField, Exists, OuterRef
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from completion_aggregator.compat import get_lms
 from completion_aggregator.conf import conf
 from completion_aggregator.models import (
     AggregatedChunk,
     BlockAggregate,
+    Course,
     CourseAggregate,
+    CourseSnapshot,
+    LearnerSnapshot,
     ReachedThreshold,
     StaleCompletion,
     Verification,
@@ -35,6 +39,7 @@ from completion_aggregator.models import (
 from completion_aggregator.selectors import get_status
 from completion_aggregator.services.cleanup import KEEP_CHUNKS
 from completion_aggregator.tasks import aggregate_learners, queue_of
+from completion_aggregator.utils import parse_course_key
 
 APP = "completion_aggregator"
 #: How long the broker and the workers may take to answer. Unit: seconds.
@@ -48,6 +53,10 @@ _PATIENCE = timedelta(minutes=10)
 #: How long a signal may be unsent, and how much later than it should the daily work may be done.
 _LATE = timedelta(hours=1)
 _DAILY = timedelta(days=2)
+#: So many rows are written before old statistics matter.
+_MANY_ROWS = 10_000
+#: Courses that the LMS is asked about.
+_SOME_COURSES = 20
 
 
 class Level(enum.StrEnum):
@@ -145,7 +154,7 @@ def check_cache() -> Told:
 
 
 def check_database() -> Told:
-    """Connect, and look for migrations that were not run."""
+    """Connect, and look for migrations that were not run and for what transactions see of each other."""
     connection = _connection()
     connection.ensure_connection()
     version = ".".join(map(str, connection.get_database_version()))
@@ -153,8 +162,57 @@ def check_database() -> Told:
     targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] == APP]
     if plan := [migration.name for migration, _ in executor.migration_plan(targets) if migration.app_label == APP]:
         yield error(f"Migrations were not run: {', '.join(plan)}. Run manage.py migrate.")
-    else:
+    isolation = _isolation_level(connection)
+    if isolation == "READ UNCOMMITTED":
+        yield error(
+            "Transactions are READ UNCOMMITTED: completions that are taken back are counted. Set isolation_level in "
+            "the OPTIONS of the database to read committed."
+        )
+    elif isolation not in (None, "READ COMMITTED"):
+        yield warning(
+            f"Transactions are {isolation}: they lock more than they must, and chunks are begun again. Set "
+            "isolation_level in the OPTIONS of the database to read committed, which is Django's default."
+        )
+    if not plan and isolation in (None, "READ COMMITTED"):
         yield well(f"{connection.display_name} {version}, all migrations are run.")
+
+
+def _isolation_level(connection: BaseDatabaseWrapper) -> str | None:
+    """Return that of a transaction of this app; None: the database has one only."""
+    question = {
+        # MySQL 8 has no tx_isolation any more, and MariaDB no transaction_isolation before 11.1.
+        "mysql": "SHOW SESSION VARIABLES WHERE variable_name IN ('transaction_isolation', 'tx_isolation')",
+        "postgresql": "SHOW transaction_isolation",
+    }.get(connection.vendor)
+    if question is None:
+        return None
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute(question)
+        *_, level = cursor.fetchone()
+    return str(level).upper().replace("-", " ")
+
+
+def check_statistics() -> Told:
+    """See whether PostgreSQL knows how large the tables are: otherwise it chooses plans for empty ones."""
+    connection = _connection()
+    if connection.vendor != "postgresql":
+        yield well("The database counts rows by itself.")
+        return
+    tables = [model._meta.db_table for model in apps.get_app_config(APP).get_models() if model._meta.managed]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_stat_user_tables WHERE schemaname = ANY(current_schemas(false))"
+            " AND relname = ANY(%s) AND n_mod_since_analyze > GREATEST(%s, n_live_tup / 2) ORDER BY relname",
+            [tables, _MANY_ROWS],
+        )
+        old = [table for (table,) in cursor.fetchall()]
+    if old:
+        yield warning(
+            f"Half of the rows are newer than the statistics of {', '.join(old)}. Run ANALYZE, and see whether "
+            "autovacuum runs."
+        )
+    else:
+        yield well("The statistics of the tables are of late.")
 
 
 def check_tables() -> Told:
@@ -303,6 +361,19 @@ def check_work() -> Told:
         yield well(f"{status.due} markers are due, {status.learners_last_hour} learners were done in an hour.")
 
 
+def check_courses() -> Told:
+    """Ask the LMS whether courses have to be prepared anew, as after an installation; of the newest few."""
+    keys = Course.objects.order_by("-id").values_list("course_key", flat=True)[:_SOME_COURSES]
+    outdated = get_lms().outdated_courses([parse_course_key(key) for key in keys])
+    if outdated:
+        yield warning(
+            f"{len(outdated)} of the newest {len(keys)} courses were collected by other transformers than are "
+            "installed: whoever comes first waits for minutes. Run generate_course_blocks --all_courses."
+        )
+    else:
+        yield well("Courses can be read at once.")
+
+
 def check_thresholds() -> Told:
     late = ReachedThreshold.objects.filter(due_at__lt=timezone.now() - _LATE).count()
     if late:
@@ -312,7 +383,14 @@ def check_thresholds() -> Told:
 
 
 def check_cleanup() -> Told:
-    if AggregatedChunk.objects.filter(finished_at__lt=timezone.now() - KEEP_CHUNKS - _DAILY).exists():
+    now = timezone.now()
+    day = (now - timedelta(days=conf.SNAPSHOT_DAYS) - _DAILY).date()
+    old = [
+        AggregatedChunk.objects.filter(finished_at__lt=now - KEEP_CHUNKS - _DAILY),
+        CourseSnapshot.objects.filter(day__lt=day),
+        LearnerSnapshot.objects.filter(day__lt=day),
+    ]
+    if any(rows.exists() for rows in old):
         yield warning(
             "There are rows that a cleanup would have deleted. Run run_aggregator_cleanup daily, the task clean_up, or "
             "the service with --cleanup-hour."
@@ -350,9 +428,11 @@ CHECKS: dict[str, Callable[[], Told]] = {
     "cache": check_cache,
     "database": check_database,
     "tables": check_tables,
+    "statistics": check_statistics,
     "clock": check_clock,
     "broker": check_broker,
     "work": check_work,
+    "courses": check_courses,
     "thresholds": check_thresholds,
     "cleanup": check_cleanup,
     "verification": check_verification,

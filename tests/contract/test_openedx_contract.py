@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from opaque_keys.edx.keys import CourseKey
+from openedx.core.djangoapps.content.block_structure.models import BlockStructureModel
 from openedx.core.djangoapps.content.course_overviews.models import CourseOverview
 from openedx.core.djangoapps.course_groups.cohorts import set_course_cohorted
 
@@ -14,7 +15,7 @@ from completion_aggregator.lms.base import LMS, Capability
 from completion_aggregator.lms.openedx import OpenEdX
 from tests import openedx
 from tests.contract.test_lms_contract import LMSContract, World
-from tests.factories import COURSE_KEY, key
+from tests.factories import COURSE_KEY, SMALL_COURSE, key
 
 #: As the platform has it.
 COURSE_ID_PATTERN = r"(?P<course_id>[^/+]+(/|\+)[^/+]+(/|\+)[^/?]+)"
@@ -76,6 +77,19 @@ class TestOpenEdX(LMSContract):
             lms.block_url(COURSE_KEY, key("course/course")) == f"/courses/{COURSE_KEY}/jump_to/{key('course/course')}"
         )
         assert lms.block_url(COURSE_KEY, key("html/h1")) == f"/courses/{COURSE_KEY}/jump_to/{key('html/h1')}"
+
+    def test_courses_that_other_transformers_have_collected_are_outdated(
+        self, lms: LMS, world: World, django_assert_num_queries: Any
+    ) -> None:
+        keys = [COURSE_KEY, CourseKey.from_string("course-v1:Org+Other+Run")]
+        for each in keys:
+            world.publish(SMALL_COURSE, each)
+        lms.course_versions(keys)
+        with django_assert_num_queries(1):
+            assert lms.outdated_courses(keys) == []
+        BlockStructureModel.objects.update(transformers_schema_version="older")
+        with django_assert_num_queries(1):
+            assert lms.outdated_courses(keys) == keys
 
     def test_in_studio_blocks_are_nowhere(self, lms: LMS, settings: Any) -> None:
         settings.ROOT_URLCONF = "cms.urls"

@@ -15,6 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from openedx.core.djangoapps.content.block_structure.models import BlockStructureModel
 
 from completion_aggregator.management import doctor
 from completion_aggregator.models import (
@@ -22,13 +23,15 @@ from completion_aggregator.models import (
     BlockAggregate,
     Course,
     CourseAggregate,
+    CourseSnapshot,
     ReachedThreshold,
     StaleCompletion,
     Verification,
 )
-from completion_aggregator.services import aggregate_stale, claim_stale_chunks, verify_sample
+from completion_aggregator.services import aggregate_stale, claim_stale_chunks, clean_up, take_snapshots, verify_sample
 from sample_lms import celery_app
-from tests.factories import COURSE_KEY, EnrollmentFactory
+from tests import openedx
+from tests.factories import COURSE_KEY, SMALL_COURSE, EnrollmentFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -138,12 +141,70 @@ def test_the_doctor_leaves_nothing_in_the_cache() -> None:
 def test_a_migration_that_was_not_run_is_named() -> None:
     assert levels("database") == ["ok"]
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM django_migrations WHERE app = 'completion_aggregator' AND name = '0015_chunk_lag'")
+        cursor.execute(
+            "DELETE FROM django_migrations WHERE app = 'completion_aggregator' AND name >= '0014_verification'"
+        )
 
     ((level, message),) = found("database")
 
     assert level == "error"
     assert "0015_chunk_lag" in message
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("isolation", "level"),
+    [
+        ("READ COMMITTED", "ok"),
+        ("READ UNCOMMITTED", "error"),
+        ("REPEATABLE READ", "warning"),
+        ("SERIALIZABLE", "warning"),
+    ],
+)
+def test_transactions_that_see_too_much_or_lock_too_much_are_told(isolation: str, level: str) -> None:
+    if connection.vendor == "sqlite":
+        return  # It has one level only.
+    how = {
+        "mysql": "SET SESSION TRANSACTION ISOLATION LEVEL",
+        "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL",
+    }[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(f"{how} {isolation}")
+    try:
+        assert [(level, isolation in message or level == "ok") for level, message in found("database")] == [
+            (level, True)
+        ]
+    finally:
+        connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_statistics_that_are_too_old_are_told() -> None:
+    if connection.vendor != "postgresql":
+        assert levels("statistics") == ["ok"]
+        return
+    table = StaleCompletion._meta.db_table
+
+    def tell() -> list[str]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_force_next_flush()")
+        return levels("statistics")
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ANALYZE {table}")
+        assert tell() == ["ok"]
+        markers = (StaleCompletion(user_id=number, course_key=str(COURSE_KEY)) for number in range(10_001))
+        StaleCompletion.objects.bulk_create(markers, batch_size=2_000)
+        assert tell() == ["warning"]
+        with connection.cursor() as cursor:
+            cursor.execute(f"ANALYZE {table}")
+        assert tell() == ["ok"]
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {table} RESET (autovacuum_enabled)")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -242,6 +303,35 @@ def test_a_cleanup_that_is_not_run_is_told() -> None:
     AggregatedChunk.objects.filter(pk=chunk.pk).update(finished_at=timezone.now() - timedelta(days=10))
 
     assert levels("cleanup") == ["warning"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("sample")
+def test_snapshots_that_are_kept_too_long_are_told(settings: Any) -> None:
+    take_snapshots(timezone.now())
+    assert CourseSnapshot.objects.exists()
+    settings.COMPLETION_AGGREGATOR_SNAPSHOT_DAYS = 30
+    CourseSnapshot.objects.update(day=timezone.now().date() - timedelta(days=31))
+    assert levels("cleanup") == ["ok"]
+    CourseSnapshot.objects.update(day=timezone.now().date() - timedelta(days=40))
+    assert levels("cleanup") == ["warning"]
+    clean_up()
+    assert levels("cleanup") == ["ok"]
+
+
+def test_courses_that_were_collected_without_the_transformer_are_told(settings: Any) -> None:
+    settings.COMPLETION_AGGREGATOR_LMS = "completion_aggregator.lms.openedx.OpenEdX"
+    openedx.publish(SMALL_COURSE, COURSE_KEY)
+    Course.objects.create(course_key=str(COURSE_KEY))
+    assert levels("courses") == ["ok"]
+    BlockStructureModel.objects.update(transformers_schema_version="as before the installation")
+
+    ((level, message),) = found("courses")
+
+    assert (level, message.split(":")[0]) == (
+        "warning",
+        "1 of the newest 1 courses were collected by other transformers than are installed",
+    )
 
 
 def test_what_the_last_verification_has_found_is_told(learner: Any, settings: Any) -> None:
