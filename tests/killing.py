@@ -1,8 +1,8 @@
-"""Ending work in the middle, as a killed process does."""
+"""Ending work in the middle, as a killed process does; and having something else happen in the middle of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,3 +26,22 @@ def dying(at: int, error: BaseException | type[BaseException] = Killed) -> Itera
 
     with connection.execute_wrapper(execute):
         yield count
+
+
+@contextmanager
+def meanwhile(at: int, act: Callable[[], object]) -> Iterator[None]:
+    """Do something just before the statement of this number, from 1, as if another process committed it then.
+
+    It may do what waits for none of the locks that the work holds.
+    """
+    count = 0
+
+    def execute(run: Any, *arguments: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == at:
+            act()
+        return run(*arguments)
+
+    with connection.execute_wrapper(execute):
+        yield

@@ -40,7 +40,7 @@ from completion_aggregator.services.structure import sync_course
 from sample_lms import models as lms
 from sample_lms.publishing import course_published
 from tests.factories import block, complete, publish_course, usage_key
-from tests.killing import Killed, dying
+from tests.killing import Killed, dying, meanwhile
 from tests.model import reference
 from tests.model.reference import AGGREGATORS, ROOT, Part, Person, Values, long_key, percent
 
@@ -150,6 +150,7 @@ class Site(RuleBasedStateMachine):
         for course_key in COURSES:
             self.parts[str(course_key)] = {name: Part(list(FIRST.get(name, ()))) for name in LEVEL}
             self.parts[str(course_key)]["library_content/l1"].max_count = 1
+            self.parts[str(course_key)]["html/h2"].cohort = "Red"
             self.publish(course_key)
 
     # --- learners and what they do ---
@@ -396,6 +397,20 @@ class Site(RuleBasedStateMachine):
     def aggregate_stale(self, size: int, limit: int | None, death: Death) -> None:
         with dies(death):
             services.aggregate_stale(chunk_size=size, limit=limit)
+
+    @operation(
+        place=learners, course_key=courses, first=leaves, second=leaves, value=completions, at=st.integers(1, 20)
+    )
+    def complete_while_aggregating(
+        self, place: int, course_key: CourseKey, first: str, second: str, value: float, at: int
+    ) -> None:
+        """Complete another block when the aggregation of the first one has come to some statement."""
+        person = self.person(place)
+        user = self.user(person)
+        complete(user, first, course_key=course_key)
+        with meanwhile(at, lambda: complete(user, second, value=value, course_key=course_key)):
+            services.aggregate(course_key, [user.pk])
+        self.note_completions(person, course_key)
 
     @operation(size=st.integers(1, 3), death=deaths)
     def dispatch(self, size: int, death: Death) -> None:
