@@ -20,7 +20,7 @@ API = "/api/completion/v1"
 PATIENCE = 60.0
 #: The web server closes a connection that is idle for 2 seconds: a request that is sent just then is nobody's fault.
 LIMITS = httpx.Limits(keepalive_expiry=1.0)
-PASSWORD = "soak"  # noqa: S105 - of this run only
+PASSWORD = "only-for-the-soak"  # noqa: S105 - of this run only
 
 
 class Browser:
