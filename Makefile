@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo demo-reset schema test test-browser screenshots test-openapi test-services test-tutor model fuzz soak quality docs messages bench upgrade clean
+.PHONY: help demo demo-reset schema test test-browser screenshots test-openapi test-services test-mariadb test-postgresql test-tutor model fuzz soak quality docs messages bench upgrade clean
 
 help:
 	@echo "make demo [PORT=8123]  a small LMS with two courses and 300 learners, on 127.0.0.1"
@@ -58,8 +58,10 @@ test-openapi: $(VENV)/openapi.stamp
 fuzz: $(VENV)/fuzz.stamp
 	$(BIN)/python -m tests.fuzz $(or $(MINUTES),1)
 
-test-services: $(VENV)/services.stamp
-	./tests/services.sh $(BIN)/python
+test-services: test-mariadb test-postgresql
+
+test-mariadb test-postgresql: $(VENV)/services.stamp
+	./tests/services.sh $(BIN)/python $(@:test-%=%)
 
 model: $(VENV)/test.stamp
 	$(BIN)/python -m tests.model --operations $(or $(OPERATIONS),10000) --seed $(or $(SEED),0)

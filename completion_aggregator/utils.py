@@ -24,11 +24,12 @@ def parse_course_key(text: str) -> CourseKey:
     """
     try:
         key = CourseKey.from_string(text)
+        # Refuses what names a version alone, and no course.
+        stripped: CourseKey = without_version(key)
     except (OpaqueKeyError, UnicodeError):
         raise InvalidKeyError("Invalid course key.") from None
     if not key.is_course or not is_storable(text):
         raise InvalidKeyError("Invalid course key.")
-    stripped: CourseKey = without_version(key)
     return stripped
 
 

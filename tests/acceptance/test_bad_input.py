@@ -28,6 +28,8 @@ from tests.acceptance.helpers import (
 )
 from tests.factories import COURSE_KEY, key
 
+pytestmark = pytest.mark.anywhere
+
 VALUES = {
     "wrong": "abc",
     "huge number": "9" * 30,

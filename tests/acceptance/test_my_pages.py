@@ -36,6 +36,8 @@ from tests.factories import (
     small_course,
 )
 
+pytestmark = pytest.mark.anywhere
+
 MY = "/api/completion/my/"
 COURSE = f"{MY}{COURSE_KEY}/"
 UNITS = [f"/courses/{COURSE_KEY}/jump_to/{key(name)}/" for name in ("vertical/v1", "vertical/v2")]

@@ -19,6 +19,8 @@ from tests.acceptance.helpers import stored_rows
 from tests.acceptance.markup import Page
 from tests.factories import COURSE_KEY, EnrollmentFactory, UserFactory, complete, publish_course, small_course
 
+pytestmark = pytest.mark.anywhere
+
 ROOT = "/api/completion/"
 BAR, RING = (f"{ROOT}widget/{kind}/{COURSE_KEY}/" for kind in ("bar", "ring"))
 MY_COURSE = f"{ROOT}my/{COURSE_KEY}/"

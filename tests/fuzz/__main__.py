@@ -1,4 +1,4 @@
-"""Every target of targets.py for its share of the time: `python -m tests.fuzz [MINUTES]`.
+"""Every target of target.py for its share of the time: `python -m tests.fuzz [MINUTES]`.
 
 What crashes is left in the directory fuzz-crashes, with the command that shows it again; make it an ordinary test.
 """

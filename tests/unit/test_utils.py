@@ -39,6 +39,8 @@ def test_branch_and_version_of_a_course_key_are_left_out() -> None:
         "library-v1:Org+Library",
         "lib:Org:Library",
         BLOCK,
+        "course-v1:version@519665f6223ebd6980884f2b",
+        "course-v1:branch@b+version@519665f6223ebd6980884f2b",
         f"{COURSE}\0",
         f"{COURSE}\n",
         f"{COURSE}\ud800",
