@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.compat import get_lms
-from completion_aggregator.exceptions import InvalidKeyError
 from completion_aggregator.management import dispatch
+from completion_aggregator.management.courses import read_course_keys
 from completion_aggregator.management.progress import progress, require
 from completion_aggregator.services import count_stale, grant_bulk, mark_course
-from completion_aggregator.utils import parse_course_key
 
 
 class Command(BaseCommand):
@@ -52,15 +51,4 @@ class Command(BaseCommand):
         if every:
             courses = get_lms().enrollments().order_by("course_id").values_list("course_id", flat=True)
             return list(courses.distinct())
-        course_keys = [self._parse(text) for text in dict.fromkeys(texts)]
-        known = get_lms().course_versions(course_keys)
-        for course_key in course_keys:
-            require(course_key in known, f"The LMS has no course {course_key}.")
-        return course_keys
-
-    @staticmethod
-    def _parse(text: str) -> CourseKey:
-        try:
-            return parse_course_key(text)
-        except InvalidKeyError:
-            raise CommandError(f"{text!r} is not a course key.") from None
+        return read_course_keys(texts)

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.compat import get_lms
-from completion_aggregator.exceptions import InvalidKeyError
+from completion_aggregator.management.courses import read_course_keys
 from completion_aggregator.management.progress import progress, require
 from completion_aggregator.models import Course
 from completion_aggregator.selectors import LearnerDrift, find_learners
@@ -65,18 +65,7 @@ class Command(BaseCommand):
             stored = Course.objects.values_list("course_key", flat=True)
             # Aggregates may outlive their course, and so may enrollments.
             return sorted(get_lms().course_versions(list({*enrolled, *map(parse_course_key, stored)})))
-        course_keys = [self._parse(text) for text in dict.fromkeys(texts)]
-        known = get_lms().course_versions(course_keys)
-        for course_key in course_keys:
-            require(course_key in known, f"The LMS has no course {course_key}.")
-        return course_keys
-
-    @staticmethod
-    def _parse(text: str) -> CourseKey:
-        try:
-            return parse_course_key(text)
-        except InvalidKeyError:
-            raise CommandError(f"{text!r} is not a course key.") from None
+        return read_course_keys(texts)
 
 
 def _document(results: list[CourseVerification]) -> dict[str, Any]:
