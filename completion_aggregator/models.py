@@ -488,7 +488,8 @@ class BulkBudget(models.Model):
     #: By how much the chunks have taken longer than was granted for them; below 0: shorter.
     debt = models.FloatField(_("debt, in seconds"), default=0.0)
     #: What one learner took lately, to tell beforehand what a chunk will take.
-    seconds_per_learner = models.FloatField(_("seconds per learner"), default=0.01)
+    #: Too much at first rather than too little: what was granted is in the broker and cannot be taken back.
+    seconds_per_learner = models.FloatField(_("seconds per learner"), default=0.05)
 
     class Meta:
         verbose_name = _("bulk budget")

@@ -21,7 +21,7 @@ class Migration(RepeatableMigration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("granted_at", models.DateTimeField(blank=True, null=True, verbose_name="granted")),
                 ("debt", models.FloatField(default=0.0, verbose_name="debt, in seconds")),
-                ("seconds_per_learner", models.FloatField(default=0.01, verbose_name="seconds per learner")),
+                ("seconds_per_learner", models.FloatField(default=0.05, verbose_name="seconds per learner")),
             ],
             options={"verbose_name": "bulk budget", "verbose_name_plural": "bulk budgets"},
         ),

@@ -18,6 +18,8 @@ from completion_aggregator.models import BulkBudget
 
 #: Unit: seconds.
 _MINUTE = 60.0
+#: Time that a grant covers at most: a service that runs from cron once an hour gets all of it. Unit: seconds.
+_LONGEST = 3600.0
 #: How much a chunk weighs in the estimate of what a learner takes.
 _WEIGHT = 0.1
 #: The estimate is never less, or failures, which take no time, would open the door to all at once. Unit: seconds.
@@ -27,9 +29,9 @@ _LEAST = 0.001
 def grant_bulk() -> int | None:
     """Return of how many learners bulk work may be given out now; None: of any number.
 
-    It is what the setting BULK_BUDGET gives for the time since the last grant, a minute at most, less what the chunks
-    have taken beyond what was granted for them. What is not used is not kept: work that was saved up would be in the
-    way of the next learner, all at once.
+    It is what the setting BULK_BUDGET gives for the time since the last grant, an hour at most, less what the chunks
+    have taken beyond what was granted for them. Each pass asks, so that time is the pause between two of them; what
+    one does not use is not kept: work that was saved up would be in the way of the next learner, all at once.
 
     Cost: three short statements.
     """
@@ -41,8 +43,8 @@ def grant_bulk() -> int | None:
         now = timezone.now()
         # The clocks of two machines differ a little.
         waited = _MINUTE if budget.granted_at is None else max(0.0, (now - budget.granted_at).total_seconds())
-        earned = conf.BULK_BUDGET * min(waited, _MINUTE) / _MINUTE
-        seconds = min(earned - budget.debt, conf.BULK_BUDGET)
+        earned = conf.BULK_BUDGET * min(waited, _LONGEST) / _MINUTE
+        seconds = min(earned - budget.debt, max(earned, conf.BULK_BUDGET))
         # Rounded up, or a learner who takes long would never be granted.
         learners = max(0, ceil(seconds / budget.seconds_per_learner))
         budget.debt = learners * budget.seconds_per_learner - seconds

@@ -126,6 +126,7 @@ def test_a_cache_that_keeps_nothing_or_is_not_shared_is_told(settings: Any, brok
     assert levels("cache") == ["ok"]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_cache_that_cannot_be_reached_is_told(settings: Any) -> None:
     with caching(settings, "db.DatabaseCache", LOCATION="no_such_table"):
         assert levels("cache") == ["error"]

@@ -214,7 +214,7 @@ def test_finding_takes_three_queries_for_each_chunk_of_bulk_work(ids: list[int])
 def test_the_first_grant_is_that_of_a_minute(clock: Any, settings: Any) -> None:
     settings.COMPLETION_AGGREGATOR_BULK_BUDGET = 20
 
-    assert grant_bulk() == 20 / 0.01
+    assert grant_bulk() == 20 / 0.05
     assert grant_bulk() == 0
 
 
@@ -223,12 +223,12 @@ def test_the_next_grant_is_as_much_as_time_has_passed_and_nothing_is_saved_up(cl
     grant_bulk()
 
     granted = []
-    for seconds in (6, 60, 3600, -5, 5, 2):
+    for seconds in (6, 60, 3600, 86_400, -5, 5, 2):
         clock.forward(seconds)
         granted.append(grant_bulk())
 
     # A clock that goes backwards gives nothing twice.
-    assert granted == [300, 3000, 3000, 0, 0, 100]
+    assert granted == [60, 600, 36_000, 36_000, 0, 0, 20]
 
 
 def test_there_may_be_no_limit(clock: Any, settings: Any, ids: list[int]) -> None:
@@ -241,27 +241,27 @@ def test_there_may_be_no_limit(clock: Any, settings: Any, ids: list[int]) -> Non
 
 def test_what_took_longer_than_granted_is_taken_from_the_next_grant(clock: Any, settings: Any) -> None:
     settings.COMPLETION_AGGREGATOR_BULK_BUDGET = 60
-    assert grant_bulk() == 6000
-    budget.charge_bulk(100, 11.0)
+    assert grant_bulk() == 1200
+    budget.charge_bulk(100, 15.0)
 
-    # 10 seconds too many, and the estimate has grown from 10 ms to 20.
-    clock.forward(15)
-    assert grant_bulk() == 5 / 0.02
+    # 10 seconds too many, and the estimate has grown from 50 ms to 60.
+    clock.forward(16)
+    assert grant_bulk() == 6 / 0.06
 
 
 def test_what_took_less_than_granted_is_given_out_again(clock: Any, settings: Any) -> None:
     settings.COMPLETION_AGGREGATOR_BULK_BUDGET = 60
     grant_bulk()
-    budget.charge_bulk(1000, 5.0)
-    BulkBudget.objects.update(seconds_per_learner=0.01)
+    budget.charge_bulk(1000, 45.0)
+    BulkBudget.objects.update(seconds_per_learner=0.05)
 
     clock.forward(1)
-    assert grant_bulk() == 600
+    assert grant_bulk() == 120
     # Never more than a minute's.
     budget.charge_bulk(100_000, 5.0)
     clock.forward(60)
-    BulkBudget.objects.update(seconds_per_learner=0.01)
-    assert grant_bulk() == 6000
+    BulkBudget.objects.update(seconds_per_learner=0.05)
+    assert grant_bulk() == 1200
 
 
 def test_failures_that_take_no_time_do_not_open_the_door_to_all(clock: Any, settings: Any) -> None:
@@ -340,7 +340,7 @@ def spent(ids: list[int], clock: Any) -> list[int]:
     mark_all(ids)
     mark_completion(ids[5], COURSE_KEY, key("html/h1"))
     grant_bulk()
-    BulkBudget.objects.update(debt=0.0)
+    BulkBudget.objects.update(debt=0.0, seconds_per_learner=0.01)
     clock.forward(0.04)
     return ids
 
