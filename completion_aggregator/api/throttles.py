@@ -1,4 +1,7 @@
-"""How often a user may ask. The default cache counts, for all processes that share it; nobody who is refused waits."""
+"""How often a user may ask. The default cache counts, for all processes that share it; nobody who is refused waits.
+
+While the cache is away nobody is counted: answering too much is better than answering nobody.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle, UserRateThrottle
 
+from completion_aggregator.caching import forgiving_cache
 from completion_aggregator.conf import conf
 
 
@@ -15,6 +19,7 @@ class ExpensiveThrottle(UserRateThrottle):
     """Counts the requests of each user to everything that costs more than a page of results, together."""
 
     scope = "completion_aggregator_expensive"
+    cache = forgiving_cache  # type: ignore[assignment] # get and set are all that is asked for
 
     def get_rate(self) -> str | None:
         return conf.EXPENSIVE_RATE
@@ -24,6 +29,7 @@ class RefreshThrottle(SimpleRateThrottle):
     """Counts the requests of each user in each course."""
 
     scope = "completion_aggregator_refresh"
+    cache = forgiving_cache  # type: ignore[assignment] # get and set are all that is asked for
 
     def get_rate(self) -> str | None:
         return conf.REFRESH_RATE

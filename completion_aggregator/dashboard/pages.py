@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.mixins import LoginRequiredMixin
-from django.core.cache import cache
 from django.http import Http404, HttpRequest
 from django.urls import NoReverseMatch, resolve, reverse
 from django.utils.decorators import method_decorator
@@ -13,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.generic import TemplateView
 from opaque_keys.edx.keys import CourseKey
 
+from completion_aggregator.caching import forgiving_cache
 from completion_aggregator.compat import get_lms
 from completion_aggregator.dashboard.headers import page
 from completion_aggregator.exceptions import InvalidKeyError
@@ -37,7 +37,11 @@ class Page(LoginRequiredMixin, TemplateView):
     def _leads_to_courses(self) -> bool:
         """Tell whether the navigation has the dashboard; kept for a while: the LMS may look at all courses."""
         key = f"completion_aggregator.works_in_courses.{self.request.user.pk}"
-        return bool(cache.get_or_set(key, self.works_in_courses, NAVIGATION_TIMEOUT))
+        kept: bool | None = forgiving_cache.get(key)
+        if kept is None:
+            kept = self.works_in_courses()
+            forgiving_cache.set(key, kept, NAVIGATION_TIMEOUT)
+        return kept
 
     def works_in_courses(self) -> bool:
         """Tell whether there are courses whose dashboard the user may see."""

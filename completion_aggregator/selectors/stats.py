@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-from django.core.cache import cache
 from django.db.models import Count, IntegerField, QuerySet, Sum, Value
 from django.db.models.expressions import Col
 from opaque_keys.edx.keys import CourseKey
 
+from completion_aggregator.caching import forgiving_cache
 from completion_aggregator.compat import get_lms
 from completion_aggregator.conf import conf
 from completion_aggregator.lms.base import Capability
@@ -70,7 +70,7 @@ def get_course_means(course_keys: Sequence[CourseKey]) -> dict[CourseKey, float]
         return {}  # Not every cache takes a question for no keys: django-redis does not.
     stamps = _stamps(course_keys)
     means: dict[CourseKey, float] = {}
-    kept = cache.get_many(stamps.values())
+    kept = forgiving_cache.get_many(stamps.values())
     missing = []
     for key in course_keys:
         if stamps[key] in kept:
@@ -79,13 +79,13 @@ def get_course_means(course_keys: Sequence[CourseKey]) -> dict[CourseKey, float]
             missing.append(key)
     for start in range(0, len(missing), MEANS_PER_QUERY):
         means |= _read_means(missing[start : start + MEANS_PER_QUERY])
-    cache.set_many({stamps[key]: means[key] for key in missing}, timeout=conf.MEAN_CACHE_TIMEOUT)
+    forgiving_cache.set_many({stamps[key]: means[key] for key in missing}, timeout=conf.MEAN_CACHE_TIMEOUT)
     return means
 
 
 def forget_means(course_key: CourseKey) -> None:
     """Make the next question for the mean of a course go to the database."""
-    cache.set(_stamp_key(course_key), uuid4().hex, timeout=None)
+    forgiving_cache.set(_stamp_key(course_key), uuid4().hex, timeout=None)
 
 
 def _stamps(course_keys: Sequence[CourseKey]) -> dict[CourseKey, str]:
@@ -94,10 +94,10 @@ def _stamps(course_keys: Sequence[CourseKey]) -> dict[CourseKey, str]:
     It holds a stamp that `forget_means` replaces. The stamp is read before the mean is computed: a mean that was
     computed while the course changed is kept under the old stamp, where nobody looks any more.
     """
-    stamps = cache.get_many(map(_stamp_key, course_keys))
+    stamps = forgiving_cache.get_many(map(_stamp_key, course_keys))
     new = {key: uuid4().hex for key in map(_stamp_key, course_keys) if key not in stamps}
     if new:
-        cache.set_many(new, timeout=None)
+        forgiving_cache.set_many(new, timeout=None)
     stamps |= new
     return {key: f"completion_aggregator.mean.{stamps[_stamp_key(key)]}" for key in course_keys}
 
