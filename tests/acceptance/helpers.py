@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,6 +29,7 @@ REFRESH = f"{ROOT}refresh/{COURSE_KEY}/"
 EVERYTHING = "course,chapter,sequential,vertical,username,mean"
 OTHER_KEY = CourseKey.from_string("course-v1:Org+Other+Run")
 PASSWORD = "correct horse"  # noqa: S105
+_WRITES = re.compile(r"\s*(?!SELECT)\w.*\bcompletion_aggregator_", re.DOTALL)
 
 
 def ask(
@@ -45,15 +49,23 @@ def ask(
     client = Client(headers=headers)
     if user is not None:
         client.force_login(user)
-    before = stored_rows()
-    if body is None:
-        response = client.get(url, query or {})
-    else:
-        text = body if isinstance(body, str | bytes) else json.dumps(body)
-        path = f"{url}?{urlencode(query)}" if query else url
-        response = client.post(path, text, content_type="application/json")
-    assert stored_rows() == before
+    with nothing_written():
+        if body is None:
+            response = client.get(url, query or {})
+        else:
+            text = body if isinstance(body, str | bytes) else json.dumps(body)
+            path = f"{url}?{urlencode(query)}" if query else url
+            response = client.post(path, text, content_type="application/json")
     return checked(response, status)
+
+
+def open_page(user: Any, url: str, query: dict[str, Any] | None = None, **headers: str) -> Any:
+    """Ask for a page as this user (None: as nobody); nothing is written, whatever is shown."""
+    client = Client(headers=headers)
+    if user is not None:
+        client.force_login(user)
+    with nothing_written():
+        return client.get(url, query or {})
 
 
 def checked(response: Any, status: int) -> Any:
@@ -68,6 +80,21 @@ def checked(response: Any, status: int) -> Any:
     if path.startswith("/api/completion/v"):
         assert_as_described(path, response.request["REQUEST_METHOD"], status, data)
     return data
+
+
+@contextmanager
+def nothing_written() -> Iterator[None]:
+    """Fail when a statement in here writes to a table of the app."""
+    written = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if _WRITES.match(sql):
+            written.append(sql)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        yield
+    assert written == []
 
 
 def stored_rows() -> dict[str, list[str]]:

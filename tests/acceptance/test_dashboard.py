@@ -29,7 +29,7 @@ from completion_aggregator.services import aggregate_stale
 from completion_aggregator.services.snapshots import take_snapshots, want_snapshot
 from sample_lms.lms import SampleLMS
 from sample_lms.models import Block, Cohort, CohortMembership, CourseAccessRole
-from tests.acceptance.helpers import OTHER_KEY, stored_rows
+from tests.acceptance.helpers import OTHER_KEY, open_page
 from tests.factories import (
     COURSE_KEY,
     EnrollmentFactory,
@@ -52,20 +52,9 @@ def learner_url(user: Any, course_key: CourseKey = COURSE_KEY) -> str:
     return f"{LIST}{course_key}/learners/{user.pk}/"
 
 
-def ask(user: Any, url: str, query: dict[str, Any] | None = None, **headers: str) -> Any:
-    """Ask as this user; nothing is written, whatever is shown."""
-    client = Client(headers=headers)
-    if user is not None:
-        client.force_login(user)
-    before = stored_rows()
-    response = client.get(url, query or {})
-    assert stored_rows() == before
-    return response
-
-
 def show(user: Any, url: str, query: dict[str, Any] | None = None, **headers: str) -> BeautifulSoup:
     """Return the page; its ids are there once, and whatever refers to one finds it."""
-    response = ask(user, url, query, **headers)
+    response = open_page(user, url, query, **headers)
     assert response.status_code == 200, response.content[:500]
     page = BeautifulSoup(response.content, "html.parser")
     ids = [str(each["id"]) for each in page.select("[id]")]
@@ -158,14 +147,14 @@ def test_who_may_see_which_page(person: str, trio: list[Any]) -> None:
         "global staff": lambda: UserFactory(is_staff=True),
     }[person]()
 
-    assert tuple(ask(user, url).status_code for url in (LIST, COURSE, learner_url(trio[1]))) == PEOPLE[person]
+    assert tuple(open_page(user, url).status_code for url in (LIST, COURSE, learner_url(trio[1]))) == PEOPLE[person]
 
 
 def test_whoever_is_not_logged_in_is_sent_to_log_in(trio: list[Any], settings: Any) -> None:
     settings.LOGIN_URL = "login"
 
     for url in (LIST, COURSE, learner_url(trio[0]), f"{LIST}nonsense/", f"{LIST}course-v1:Org+Unknown+Run/"):
-        response = ask(None, url)
+        response = open_page(None, url)
         assert (response.status_code, response["Location"]) == (302, f"/login/?{urlencode({'next': url}, safe='/')}")
 
 
@@ -190,7 +179,7 @@ def test_what_is_not_there_is_not_found(trio: list[Any], staff: Any) -> None:
         f"{LIST}{str(COURSE_KEY).lower()}/",
         learner_url(trio[0], CourseKey.from_string(str(COURSE_KEY).replace("Org", "org"))),
     ):
-        assert ask(staff, url).status_code == 404, url
+        assert open_page(staff, url).status_code == 404, url
 
 
 def test_pages_are_only_read_and_not_kept_and_not_framed(trio: list[Any], staff: Any) -> None:
@@ -628,7 +617,7 @@ def test_a_walk_through_the_pages_meets_everybody_once(
 
 @pytest.mark.parametrize("cursor", ["nonsense", "é", "\0", "W10=", "x" * 10_000])
 def test_a_cursor_that_is_none_is_not_found(trio: list[Any], staff: Any, cursor: str) -> None:
-    assert ask(staff, COURSE, {"cursor": cursor}).status_code == 404
+    assert open_page(staff, COURSE, {"cursor": cursor}).status_code == 404
 
 
 def test_nobody_left_is_told(trio: list[Any], staff: Any) -> None:

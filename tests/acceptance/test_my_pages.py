@@ -22,7 +22,7 @@ from completion_aggregator.services import aggregate_stale
 from sample_lms import urls
 from sample_lms.models import Course
 from tests.acceptance import mounts
-from tests.acceptance.helpers import stored_rows
+from tests.acceptance.helpers import open_page
 from tests.acceptance.markup import Page
 from tests.factories import (
     COURSE_KEY,
@@ -44,17 +44,6 @@ UNITS = [f"/courses/{COURSE_KEY}/jump_to/{key(name)}/" for name in ("vertical/v1
 ALL = ("html/h1", "html/h2", "problem/p1", "html/h3", "html/h4", "video/m1")
 
 
-def show(user: Any, url: str = MY, **headers: str) -> Any:
-    """Ask as this user; nothing is written, whatever is shown."""
-    client = Client(headers=headers)
-    if user is not None:
-        client.force_login(user)
-    before = stored_rows()
-    response = client.get(url)
-    assert stored_rows() == before
-    return response
-
-
 @pytest.fixture
 def fresh(learner: Any) -> Any:
     """A learner who has done two of six things, long ago, all aggregated."""
@@ -71,7 +60,7 @@ def test_the_pages_have_names() -> None:
 
 
 def test_the_list_shows_each_course_with_what_comes_next(fresh: Any) -> None:
-    page = Page(show(fresh))
+    page = Page(open_page(fresh, MY))
 
     assert page.text == (
         "My progress In progress 33% course/course 2 of 6 done Last activity: Feb. 3, 2026 "
@@ -91,7 +80,7 @@ def test_what_is_completed_is_shown_apart(fresh: Any) -> None:
     # Not aggregated: it still stands among those in progress, and is shown as what it is.
     complete(fresh, *ALL, course_key=done)
 
-    text = Page(show(fresh)).text
+    text = Page(open_page(fresh, MY)).text
 
     assert re.findall(r"In progress|Completed|\d+ of \d+ done|Nothing to do|Not started yet", text) == [
         *("In progress", "2 of 6 done", "Nothing to do", "Not started yet"),
@@ -103,7 +92,7 @@ def test_whoever_is_in_no_course_is_told_so(fresh: Any) -> None:
     EnrollmentFactory(user=(former := UserFactory()), is_active=False)
 
     for user in (UserFactory(), former):
-        assert Page(show(user)).text == "My progress You are not enrolled in any course."
+        assert Page(open_page(user, MY)).text == "My progress You are not enrolled in any course."
 
 
 def test_the_list_comes_in_pages(fresh: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +102,7 @@ def test_the_list_comes_in_pages(fresh: Any, monkeypatch: pytest.MonkeyPatch) ->
         publish_course(small_course(course_key), course_key)
         EnrollmentFactory(user=fresh, course_id=course_key)
 
-    first, last = Page(show(fresh)), Page(show(fresh, f"{MY}?page=2"))
+    first, last = Page(open_page(fresh, MY)), Page(open_page(fresh, f"{MY}?page=2"))
 
     assert first.text.count("of 6 done") == 2
     assert first.text.endswith("Page 1 of 2 Next")
@@ -122,11 +111,11 @@ def test_the_list_comes_in_pages(fresh: Any, monkeypatch: pytest.MonkeyPatch) ->
     assert first.links["?page=2"] == "Next"
     assert last.links["?page=1"] == "Previous"
     for wrong in ("0", "-1", "99", "x", "1e9", "é"):
-        assert show(fresh, f"{MY}?page={wrong}").status_code == 200
+        assert open_page(fresh, f"{MY}?page={wrong}").status_code == 200
 
 
 def test_a_course_is_shown_section_by_section(fresh: Any) -> None:
-    page = Page(show(fresh, COURSE))
+    page = Page(open_page(fresh, COURSE))
 
     assert page.text == (
         "My progress course/course 33% course/course 2 of 6 done Last activity: Feb. 3, 2026 "
@@ -148,7 +137,7 @@ def test_a_course_is_shown_section_by_section(fresh: Any) -> None:
 def test_what_was_just_done_counts(fresh: Any) -> None:
     complete(fresh, "problem/p1")
 
-    page = Page(show(fresh, COURSE))
+    page = Page(open_page(fresh, COURSE))
 
     assert "50% course/course 3 of 6 done" in page.text
     assert "Next thing to do chapter/c1 › sequential/s2 vertical/v3" in page.text
@@ -158,7 +147,7 @@ def test_a_part_of_a_block_is_never_rounded_up(learner: Any) -> None:
     complete(learner, "html/h1")
     complete(learner, "html/h2", value=0.99)
 
-    text = Page(show(learner, COURSE)).text
+    text = Page(open_page(learner, COURSE)).text
 
     assert "course/course 1.9 of 6 done" in text
     assert "vertical/v1 Next 1.9 of 2 done" in text
@@ -167,7 +156,7 @@ def test_a_part_of_a_block_is_never_rounded_up(learner: Any) -> None:
 def test_where_all_is_done_the_way_leads_to_the_course(fresh: Any) -> None:
     complete(fresh, *ALL)
 
-    page = Page(show(fresh, COURSE))
+    page = Page(open_page(fresh, COURSE))
 
     assert "100% course/course 6 of 6 done" in page.text
     assert "You have done all that is required. Go to the course Section by section" in page.text
@@ -178,13 +167,13 @@ def test_where_all_is_done_the_way_leads_to_the_course(fresh: Any) -> None:
 def test_what_is_optional_is_marked_and_summed_apart(fresh: Any) -> None:
     publish_course([replace(each, optional=each.key == key("sequential/s2")) for each in SMALL_COURSE])
 
-    text = Page(show(fresh, COURSE)).text
+    text = Page(open_page(fresh, COURSE)).text
 
     assert "course/course 2 of 5 done · 0 of 1 optional Last activity" in text
     assert "chapter/c1 2 of 3 done · 0 of 1 optional sequential/s1" in text
     assert "sequential/s2 Optional 0 of 1 optional vertical/v3 Optional 0 of 1 optional" in text
     complete(fresh, "problem/p1", "html/h3")
-    text = Page(show(fresh, COURSE)).text
+    text = Page(open_page(fresh, COURSE)).text
     assert "chapter/c1 Done · 1 of 1 optional sequential/s1" in text
     assert "sequential/s2 Optional Done vertical/v3 Optional Done" in text
 
@@ -194,8 +183,8 @@ def test_what_is_not_open_yet_is_shown_with_its_date(fresh: Any) -> None:
     hidden = {key("chapter/c2"), key("sequential/s2"), key("vertical/v2")}
     publish_course([replace(each, start=start if each.key in hidden else None) for each in SMALL_COURSE])
 
-    page = Page(show(fresh, COURSE))
-    german = Page(show(fresh, COURSE, **{"accept-language": "de"}))
+    page = Page(open_page(fresh, COURSE))
+    german = Page(open_page(fresh, COURSE, **{"accept-language": "de"}))
 
     assert page.text.endswith(
         "You have done all that is required. More opens on May 6, 2200. Go to the course Section by section "
@@ -211,7 +200,7 @@ def test_a_course_that_has_not_started_shows_when_it_does(fresh: Any) -> None:
     start = datetime(2200, 5, 6, tzinfo=UTC)
     publish_course([replace(SMALL_COURSE[0], start=start), *SMALL_COURSE[1:]])
 
-    page = Page(show(fresh, COURSE))
+    page = Page(open_page(fresh, COURSE))
 
     assert "There is nothing to do at the moment. More opens on May 6, 2200." in page.text
     # Nothing of nothing has no percent.
@@ -221,7 +210,9 @@ def test_a_course_that_has_not_started_shows_when_it_does(fresh: Any) -> None:
 def test_what_is_to_do_outside_of_sections_is_told(learner: Any) -> None:
     publish_course([replace(SMALL_COURSE[0], children=(key("html/h1"),)), *SMALL_COURSE[1:]])
 
-    assert Page(show(learner, COURSE)).text.endswith("There is something left to do in the course. Go to the course")
+    assert Page(open_page(learner, COURSE)).text.endswith(
+        "There is something left to do in the course. Go to the course"
+    )
 
 
 def test_a_unit_without_anything_to_do_says_so(fresh: Any) -> None:
@@ -229,7 +220,7 @@ def test_a_unit_without_anything_to_do_says_so(fresh: Any) -> None:
     blocks[key("vertical/v4")] = replace(blocks[key("vertical/v4")], children=())
     publish_course(blocks.values())
 
-    assert Page(show(fresh, COURSE)).text.endswith(
+    assert Page(open_page(fresh, COURSE)).text.endswith(
         "chapter/c2 Nothing to do sequential/s3 Nothing to do vertical/v4 Nothing to do"
     )
 
@@ -238,10 +229,10 @@ def test_a_course_that_the_lms_does_not_have_any_more_is_shown_as_it_was(fresh: 
     other = EnrollmentFactory().user
     Course.objects.all().delete()
 
-    assert "33%" in Page(show(fresh, COURSE)).text
-    assert "2 of 6 done Last activity: Feb. 3, 2026" in Page(show(fresh, COURSE)).text
-    assert "Your progress in this course is not known at the moment." in Page(show(other, COURSE)).text
-    assert f"{COURSE_KEY} Not known yet Not started yet" in Page(show(other)).text
+    assert "33%" in Page(open_page(fresh, COURSE)).text
+    assert "2 of 6 done Last activity: Feb. 3, 2026" in Page(open_page(fresh, COURSE)).text
+    assert "Your progress in this course is not known at the moment." in Page(open_page(other, COURSE)).text
+    assert f"{COURSE_KEY} Not known yet Not started yet" in Page(open_page(other, MY)).text
 
 
 def test_names_are_shown_as_they_are(fresh: Any) -> None:
@@ -249,7 +240,7 @@ def test_names_are_shown_as_they_are(fresh: Any) -> None:
     publish_course([replace(each, display_name=evil) for each in SMALL_COURSE])
 
     for url in (MY, COURSE):
-        page = Page(show(fresh, url))
+        page = Page(open_page(fresh, url))
         assert evil in page.text
         assert "script" not in page.elements
 
@@ -257,16 +248,16 @@ def test_names_are_shown_as_they_are(fresh: Any) -> None:
 def test_a_block_without_a_name_goes_by_its_key(fresh: Any) -> None:
     publish_course([replace(each, display_name="") for each in SMALL_COURSE])
 
-    assert Page(show(fresh)).links[UNITS[1]] == key("vertical/v2")
-    assert Page(show(fresh)).links[COURSE] == str(COURSE_KEY)
-    assert Page(show(fresh, COURSE)).links[UNITS[0]] == key("vertical/v1")
+    assert Page(open_page(fresh, MY)).links[UNITS[1]] == key("vertical/v2")
+    assert Page(open_page(fresh, MY)).links[COURSE] == str(COURSE_KEY)
+    assert Page(open_page(fresh, COURSE)).links[UNITS[0]] == key("vertical/v1")
 
 
 def test_whoever_is_not_logged_in_is_sent_to_do_so(fresh: Any, settings: Any) -> None:
     settings.LOGIN_URL = "login"
 
     for url in (MY, COURSE):
-        response = show(None, url)
+        response = open_page(None, url)
         assert (response.status_code, response.url) == (302, f"/login/?next={quote(url)}")
 
 
@@ -274,12 +265,12 @@ def test_only_courses_of_ones_own_are_shown(fresh: Any, staff: Any) -> None:
     former = EnrollmentFactory(is_active=False).user
 
     for user in (UserFactory(), staff, former):
-        assert show(user, COURSE).status_code == 404
+        assert open_page(user, COURSE).status_code == 404
     for text in (
         *("nonsense", "library-v1:Org+Lib", "é", "a\0b", "course-v1:Org+Course", "course-v1:Org+Course+Other"),
         *("course-v1:org+course+run", "Org/Course/Run", "%00", "course-v1:" + 300 * "x" + "+C+R"),
     ):
-        assert show(fresh, f"{MY}{text}/").status_code == 404
+        assert open_page(fresh, f"{MY}{text}/").status_code == 404
 
 
 def test_the_pages_are_only_read_and_never_kept_or_framed(fresh: Any) -> None:
@@ -299,8 +290,8 @@ def test_an_old_course_has_a_page(fresh: Any) -> None:
     publish_course(small_course(old), old)
     EnrollmentFactory(user=fresh, course_id=old)
 
-    assert f"{MY}Org/Course/Run/" in Page(show(fresh)).links
-    assert "0 of 6 done" in Page(show(fresh, f"{MY}Org/Course/Run/")).text
+    assert f"{MY}Org/Course/Run/" in Page(open_page(fresh, MY)).links
+    assert "0 of 6 done" in Page(open_page(fresh, f"{MY}Org/Course/Run/")).text
 
 
 @pytest.mark.parametrize("mounts", [plugin_urls, mounts])
@@ -308,7 +299,7 @@ def test_each_mount_leads_to_its_own_pages(fresh: Any, settings: Any, mounts: An
     settings.ROOT_URLCONF = (*mounts.urlpatterns, *urls.urlpatterns)
 
     for root in ("/completion-aggregator/my/", "/api/completion/my/"):
-        assert f"{root}{COURSE_KEY}/" in Page(show(fresh, root)).links
+        assert f"{root}{COURSE_KEY}/" in Page(open_page(fresh, root)).links
 
 
 def test_pages_cost_a_constant_number_of_queries(fresh: Any) -> None:
@@ -339,6 +330,6 @@ def test_pages_cost_a_constant_number_of_queries(fresh: Any) -> None:
 @pytest.mark.parametrize(("language", "direction"), [("en", "ltr"), ("de", "ltr"), ("ar", "rtl")])
 def test_the_pages_follow_the_language_and_its_direction(fresh: Any, language: str, direction: str) -> None:
     for url in (MY, COURSE):
-        assert Page(show(fresh, url, **{"accept-language": language})).elements["html"] == [
+        assert Page(open_page(fresh, url, **{"accept-language": language})).elements["html"] == [
             {"lang": language, "dir": direction}
         ]

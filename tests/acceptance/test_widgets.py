@@ -15,7 +15,7 @@ from completion_aggregator import plugin_urls
 from completion_aggregator.services import aggregate_stale
 from sample_lms import urls
 from tests.acceptance import mounts
-from tests.acceptance.helpers import stored_rows
+from tests.acceptance.helpers import open_page
 from tests.acceptance.markup import Page
 from tests.factories import COURSE_KEY, EnrollmentFactory, UserFactory, complete, publish_course, small_course
 
@@ -27,20 +27,9 @@ MY_COURSE = f"{ROOT}my/{COURSE_KEY}/"
 each_widget = pytest.mark.parametrize("url", [BAR, RING])
 
 
-def show(user: Any, url: str, **headers: str) -> Any:
-    """Ask as this user; nothing is written, whatever is shown."""
-    client = Client(headers=headers)
-    if user is not None:
-        client.force_login(user)
-    before = stored_rows()
-    response = client.get(url)
-    assert stored_rows() == before
-    return response
-
-
 def percent(user: Any, url: str) -> int:
     """Return what a widget tells: to the eye and to a screen reader the same."""
-    page = Page(show(user, url))
+    page = Page(open_page(user, url))
     (bar,) = [each for each in page.elements["div"] if each.get("role") == "progressbar"]
     value = int(bar["aria-valuenow"] or "")
     assert bar == {
@@ -70,8 +59,8 @@ def test_the_widgets_have_names() -> None:
 
 
 def test_the_widgets_tell_how_far_the_learner_has_come(fresh: Any) -> None:
-    assert Page(show(fresh, BAR)).text == "Course progress 33% Show my progress"
-    assert Page(show(fresh, RING)).text == "33% Course progress Show my progress"
+    assert Page(open_page(fresh, BAR)).text == "Course progress 33% Show my progress"
+    assert Page(open_page(fresh, RING)).text == "33% Course progress Show my progress"
 
 
 @each_widget
@@ -91,7 +80,7 @@ def test_a_widget_leads_out_of_its_frame(fresh: Any, settings: Any, url: str) ->
     settings.LOGIN_URL = "login"
 
     def links(user: Any) -> Any:
-        return Page(show(user, url)).elements.get("a")
+        return Page(open_page(user, url)).elements.get("a")
 
     assert links(fresh) == [{"href": MY_COURSE, "target": "_top"}]
     assert links(None) == [{"href": "/login/", "target": "_top"}]
@@ -112,13 +101,13 @@ def test_whoever_is_not_in_the_course_sees_an_empty_widget(fresh: Any, staff: An
 @each_widget
 @pytest.mark.parametrize("text", ["nonsense", "library-v1:Org+Lib", "é", "a\0b", "course-v1:Org+Course"])
 def test_what_is_no_course_key_is_not_found(fresh: Any, url: str, text: str) -> None:
-    assert show(fresh, url.replace(str(COURSE_KEY), text)).status_code == 404
+    assert open_page(fresh, url.replace(str(COURSE_KEY), text)).status_code == 404
 
 
 @each_widget
 def test_a_widget_may_be_framed_and_is_not_kept(fresh: Any, url: str) -> None:
     for user in (fresh, None):
-        response = show(user, url)
+        response = open_page(user, url)
         assert "X-Frame-Options" not in response.headers
         assert "no-store" in response.headers["Cache-Control"]
         assert "private" in response.headers["Cache-Control"]
@@ -126,7 +115,7 @@ def test_a_widget_may_be_framed_and_is_not_kept(fresh: Any, url: str) -> None:
 
 @each_widget
 def test_a_widget_runs_no_script_and_has_no_style_of_its_own(fresh: Any, url: str) -> None:
-    page = Page(show(fresh, url))
+    page = Page(open_page(fresh, url))
 
     assert not {"script", "style", "iframe", "img"} & page.elements.keys()
     assert not [attributes for each in page.elements.values() for attributes in each if "style" in attributes]
@@ -147,7 +136,7 @@ def test_a_widget_is_only_read(fresh: Any, url: str) -> None:
 @each_widget
 @pytest.mark.parametrize(("language", "direction"), [("en", "ltr"), ("de", "ltr"), ("ar", "rtl")])
 def test_a_widget_follows_the_language_and_its_direction(fresh: Any, url: str, language: str, direction: str) -> None:
-    page = Page(show(fresh, url, **{"accept-language": language}))
+    page = Page(open_page(fresh, url, **{"accept-language": language}))
 
     assert page.elements["html"] == [{"lang": language, "dir": direction}]
     assert ("33\u00a0%" in page.text or "33 %" in page.text) == (language == "de")
@@ -169,7 +158,7 @@ def test_each_mount_leads_to_its_own_page(fresh: Any, settings: Any, places: Any
 
     for root in ("/completion-aggregator/", "/api/completion/"):
         for url in (BAR, RING):
-            page = Page(show(fresh, url.replace(ROOT, root)))
+            page = Page(open_page(fresh, url.replace(ROOT, root)))
             assert page.links == {MY_COURSE.replace(ROOT, root): "Show my progress"}
 
 
