@@ -185,6 +185,7 @@ def make_population() -> list[Any]:
     return [get_user_model().objects.get(pk=user.pk) for user in users]
 
 
+@pytest.mark.anywhere
 class TestSharing(TestCase):
     """Whoever stands for others sees what each of them sees."""
 
@@ -210,17 +211,17 @@ class TestSharing(TestCase):
             assert hidden.keys() - tests == everything - own[user.pk] - {root_key} - tests
             assert {key for key, why in hidden.items() if why.reason == HiddenReason.UNKNOWN} <= pools
 
-    @settings(max_examples=40)
+    @settings(max_examples=12)
     @given(courses(is_individual=False))
     def test_of_an_audience(self, blocks: list[StoredBlock]) -> None:
         self.assert_everybody_sees_their_own(blocks)
 
-    @settings(max_examples=40)
+    @settings(max_examples=12)
     @given(courses(is_individual=True))
     def test_in_a_course_that_draws_content_for_each_learner(self, blocks: list[StoredBlock]) -> None:
         self.assert_everybody_sees_their_own(blocks)
 
-    @settings(max_examples=40)
+    @settings(max_examples=12)
     @given(courses(is_individual=False))
     def test_sharing_nothing_changes_nothing(self, blocks: list[StoredBlock]) -> None:
         with self.settings(COMPLETION_AGGREGATOR_SHARE_STRUCTURE=False):
@@ -738,12 +739,12 @@ class TestExplaining(TestCase):
             unknown = {each.block_type for each in told if each.standing.reason == Reason.HIDDEN}
             assert unknown <= {"split_test", "problem"}
 
-    @settings(max_examples=10)
+    @settings(max_examples=5)
     @given(courses(is_individual=False))
     def test_to_an_audience(self, blocks: list[StoredBlock]) -> None:
         self.assert_what_is_counted_is_what_counts(blocks)
 
-    @settings(max_examples=10)
+    @settings(max_examples=5)
     @given(courses(is_individual=True))
     def test_in_a_course_that_draws_content_for_each_learner(self, blocks: list[StoredBlock]) -> None:
         self.assert_what_is_counted_is_what_counts(blocks)
