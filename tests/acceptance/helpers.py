@@ -46,26 +46,33 @@ def ask(
     Whatever is asked: the status is the one expected, the answer is JSON, an error has a `detail`, and no row of
     completion_aggregator was written.
     """
-    client = Client(headers=headers)
-    if user is not None:
-        client.force_login(user)
+    client = client_of(user)
     with nothing_written():
         if body is None:
-            response = client.get(url, query or {})
+            response = client.get(url, query or {}, headers=headers)
         else:
             text = body if isinstance(body, str | bytes) else json.dumps(body)
             path = f"{url}?{urlencode(query)}" if query else url
-            response = client.post(path, text, content_type="application/json")
+            response = client.post(path, text, content_type="application/json", headers=headers)
     return checked(response, status)
 
 
 def open_page(user: Any, url: str, query: dict[str, Any] | None = None, **headers: str) -> Any:
     """Ask for a page as this user (None: as nobody); nothing is written, whatever is shown."""
-    client = Client(headers=headers)
-    if user is not None:
-        client.force_login(user)
+    client = client_of(user)
     with nothing_written():
-        return client.get(url, query or {})
+        return client.get(url, query or {}, headers=headers)
+
+
+def client_of(user: Any) -> Client:
+    """Return a client that is logged in as this user (None: as nobody), the same each time: logging in takes long."""
+    if user is None:
+        return Client()
+    if not hasattr(user, "test_client"):
+        user.test_client = Client()
+        user.test_client.force_login(user)
+    client: Client = user.test_client
+    return client
 
 
 def checked(response: Any, status: int) -> Any:

@@ -23,6 +23,8 @@ from completion_aggregator.conf import Settings
 from tests.acceptance.helpers import DETAIL, LIST, checked
 from tests.factories import EnrollmentFactory, UserFactory
 
+pytestmark = pytest.mark.anywhere
+
 
 @pytest.fixture(autouse=True)
 def _platform(settings: Any, course: Any) -> None:

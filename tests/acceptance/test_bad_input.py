@@ -92,12 +92,9 @@ PARAMETERS = {
         "nonsense": ANY,
     },
 }
-TABLE = [
-    pytest.param(url, name, value, status, id=f"{url.split('/')[4]}-{name}-{kind}" + ("-key" if "Run" in url else ""))
-    for url, parameters in PARAMETERS.items()
-    for name, statuses in parameters.items()
-    for (kind, value), status in zip(VALUES.items(), statuses, strict=True)
-]
+each_parameter = pytest.mark.parametrize(
+    ("url", "name"), [(url, name) for url, names in PARAMETERS.items() for name in names]
+)
 
 
 @pytest.fixture
@@ -108,11 +105,13 @@ def course(course: Any) -> Any:
     return course
 
 
-@pytest.mark.parametrize(("url", "name", "value", "status"), TABLE)
+@each_parameter
 def test_a_bad_value_of_a_parameter_has_its_status(
-    learner: Any, staff: Any, url: str, name: str, value: Any, status: int
+    learner: Any, staff: Any, subtests: pytest.Subtests, url: str, name: str
 ) -> None:
-    ask(staff, url, ({"username": "ada"} if url == EXPLAIN else {}) | {name: value}, status=status)
+    for (kind, value), status in zip(VALUES.items(), PARAMETERS[url][name], strict=True):
+        with subtests.test(kind):
+            ask(staff, url, ({"username": "ada"} if url == EXPLAIN else {}) | {name: value}, status=status)
 
 
 @pytest.mark.parametrize(
@@ -287,9 +286,10 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("name", FIELDS)
-@pytest.mark.parametrize("kind", JSON_VALUES)
-def test_a_bad_value_of_a_field_has_its_status(learner: Any, staff: Any, name: str, kind: str) -> None:
-    ask(staff, DETAIL, body={name: JSON_VALUES[kind]}, status=FIELDS[name][kind])
+def test_a_bad_value_of_a_field_has_its_status(learner: Any, staff: Any, subtests: pytest.Subtests, name: str) -> None:
+    for kind, value in JSON_VALUES.items():
+        with subtests.test(kind):
+            ask(staff, DETAIL, body={name: value}, status=FIELDS[name][kind])
 
 
 LIST_OF_NAMES = _statuses(400, null=200, list=200, empty=200, strings=200, digits=200, unicode=200, long=200)
@@ -308,10 +308,13 @@ REFRESH_FIELDS = {
 
 
 @pytest.mark.parametrize("name", BULK_FIELDS)
-@pytest.mark.parametrize("kind", JSON_VALUES)
-def test_a_bad_value_of_a_field_of_bulk_has_its_status(learner: Any, staff: Any, name: str, kind: str) -> None:
+def test_a_bad_value_of_a_field_of_bulk_has_its_status(
+    learner: Any, staff: Any, subtests: pytest.Subtests, name: str
+) -> None:
     good = {"users": ["me"], "user_ids": [learner.pk], "course_keys": [str(COURSE_KEY)]}
-    ask(staff, BULK, body=good | {name: JSON_VALUES[kind]}, status=BULK_FIELDS[name][kind])
+    for kind, value in JSON_VALUES.items():
+        with subtests.test(kind):
+            ask(staff, BULK, body=good | {name: value}, status=BULK_FIELDS[name][kind])
 
 
 @pytest.mark.parametrize("name", REFRESH_FIELDS)
@@ -382,18 +385,20 @@ UNKNOWN_KEYS = {
 }
 
 
-@pytest.mark.parametrize("text", BAD_KEYS.values(), ids=BAD_KEYS)
 @pytest.mark.parametrize("endpoint", ["course", "stats", "explain"])
-def test_what_is_no_course_key_is_not_found(learner: Any, staff: Any, endpoint: str, text: str) -> None:
-    for user in (staff, learner):
-        for end in ("", "/"):
-            ask(user, f"{ROOT}{endpoint}/{quote(text)}{end}", {"username": "me"}, status=404)
+def test_what_is_no_course_key_is_not_found(learner: Any, staff: Any, subtests: pytest.Subtests, endpoint: str) -> None:
+    for kind, text in BAD_KEYS.items():
+        with subtests.test(kind):
+            for user in (staff, learner):
+                for end in ("", "/"):
+                    ask(user, f"{ROOT}{endpoint}/{quote(text)}{end}", {"username": "me"}, status=404)
 
 
-@pytest.mark.parametrize("text", BAD_KEYS.values(), ids=BAD_KEYS)
-def test_what_is_no_course_key_is_not_found_by_post(learner: Any, text: str) -> None:
-    for endpoint in ("course", "refresh"):
-        ask(learner, f"{ROOT}{endpoint}/{quote(text)}/", body={"username": "me"}, status=404)
+@pytest.mark.parametrize("endpoint", ["course", "refresh"])
+def test_what_is_no_course_key_is_not_found_by_post(learner: Any, subtests: pytest.Subtests, endpoint: str) -> None:
+    for kind, text in BAD_KEYS.items():
+        with subtests.test(kind):
+            ask(learner, f"{ROOT}{endpoint}/{quote(text)}/", body={"username": "me"}, status=404)
 
 
 @pytest.mark.parametrize("text", UNKNOWN_KEYS.values(), ids=UNKNOWN_KEYS)
@@ -446,7 +451,7 @@ def _survives(response: Any) -> None:
     checked(response, response.status_code)
 
 
-@pytest.mark.parametrize(("url", "name"), [(url, name) for url, names in PARAMETERS.items() for name in names])
+@each_parameter
 def test_any_text_in_any_parameter_is_answered(clients: list[Client], url: str, name: str) -> None:
     @settings(max_examples=15)
     @given(TEXTS)

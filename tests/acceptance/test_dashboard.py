@@ -42,6 +42,8 @@ from tests.factories import (
     small_course,
 )
 
+pytestmark = pytest.mark.anywhere
+
 LIST = "/api/completion/dashboard/"
 COURSE = f"{LIST}{COURSE_KEY}/"
 OLD_KEY = CourseKey.from_string("Org/Course/Run")

@@ -19,6 +19,8 @@ from tests.factories import (
     small_course,
 )
 
+pytestmark = pytest.mark.anywhere
+
 #: What is asked, in the order of the columns: about nobody in particular, by the own name, by "me", about another
 #: user, about a user who does not exist.
 USERNAMES = (None, "own", "me", "ada", "nobody")

@@ -17,6 +17,8 @@ from tests.acceptance.helpers import stored_rows
 from tests.acceptance.routes import Route, routes
 from tests.factories import COURSE_KEY, RoleFactory, key
 
+pytestmark = pytest.mark.anywhere
+
 MOUNT = "/api/completion/"
 #: All that any of the views or forms reads.
 PARAMETERS = (

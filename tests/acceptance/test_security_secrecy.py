@@ -25,6 +25,8 @@ from tests.factories import (
     small_course,
 )
 
+pytestmark = pytest.mark.anywhere
+
 MOUNT = next(iter(BLOCKS))
 ABOUT_SOMEBODY = [row for row in ROWS if row.about == "unknown"]
 #: The clock; and, of a redirect to the login page, the path that was asked for.
