@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from completion_aggregator.services.aggregation import Report, aggregate, aggregate_chunk, aggregate_stale, fail
+from completion_aggregator.services.aggregation import aggregate, aggregate_chunk, aggregate_stale
 from completion_aggregator.services.budget import grant_bulk
 from completion_aggregator.services.cleanup import CleanupReport, clean_up
+from completion_aggregator.services.failures import fail
 from completion_aggregator.services.forgetting import forget_course, forget_learner
 from completion_aggregator.services.queue import (
     CHUNK_SIZE,
@@ -18,6 +19,7 @@ from completion_aggregator.services.queue import (
     release,
     retry_failed,
 )
+from completion_aggregator.services.report import Report
 from completion_aggregator.services.snapshots import take_snapshots
 from completion_aggregator.services.staleness import (
     mark_completion,

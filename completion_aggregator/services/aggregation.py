@@ -13,19 +13,16 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime, timedelta
+from dataclasses import asdict
+from datetime import datetime
 from typing import NamedTuple
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, OperationalError, transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
-from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from completion_aggregator import metrics
-from completion_aggregator.conf import conf
 from completion_aggregator.engine import CompletionMode
 from completion_aggregator.exceptions import (
     CompletionAggregatorError,
@@ -38,8 +35,9 @@ from completion_aggregator.models import AggregatedChunk, StaleCompletion
 from completion_aggregator.selectors.computed import get_learner_views
 from completion_aggregator.selectors.stats import forget_means
 from completion_aggregator.services.budget import charge_bulk
-from completion_aggregator.services.changes import Changes, CourseChangedError, select_course_values
+from completion_aggregator.services.changes import Changes, select_course_values
 from completion_aggregator.services.events import announce
+from completion_aggregator.services.failures import fail, fail_others, note_failure, persistent
 from completion_aggregator.services.queue import (
     CHUNK_SIZE,
     Chunk,
@@ -48,8 +46,9 @@ from completion_aggregator.services.queue import (
     release,
     select_and_lock,
 )
+from completion_aggregator.services.report import Report
 from completion_aggregator.services.snapshots import want_snapshot
-from completion_aggregator.services.staleness import delete_markers, in_batches, mark_due_changes
+from completion_aggregator.services.staleness import delete_markers, mark_due_changes
 from completion_aggregator.services.structure import SyncedCourse, sync_course
 from completion_aggregator.services.thresholds import send_reached_thresholds
 from completion_aggregator.tracing import describe, span
@@ -59,51 +58,6 @@ log = logging.getLogger(__name__)
 
 #: Block aggregates computed in one transaction: they are held in memory, at some 500 bytes each with what is stored.
 _MAX_ROWS = 150_000
-_MAX_DELAY = timedelta(days=1)
-#: Ids of learners in a log record.
-_MAX_TOLD = 20
-#: What the column holds.
-_MAX_ATTEMPTS = 32_767
-
-
-def _note_retry(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    metrics.count_retry(error)
-    log_event(log, logging.INFO, "attempt_repeated", attempts=state.attempt_number, cause=type(error).__name__)
-
-
-_persistent = retry(
-    # Deadlocks, lock waits, serialization failures, "database is locked"; and a structure that moved under us.
-    retry=retry_if_exception_type((OperationalError, CourseChangedError)),
-    wait=wait_random_exponential(multiplier=0.05, max=2),
-    stop=stop_after_attempt(5),
-    before_sleep=_note_retry,
-    reraise=True,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What an aggregation did, in counts."""
-
-    #: Learners in a course that were computed.
-    learners: int = 0
-    #: Block aggregates and course aggregates inserted or updated.
-    written: int = 0
-    #: Block aggregates deleted, because the learner does not see the block any more.
-    deleted: int = 0
-    #: Markers that were counted.
-    resolved: int = 0
-    #: Learners in a course that could not be computed; their markers are kept.
-    failed: int = 0
-    #: Learners in a course that somebody else was computing.
-    skipped: int = 0
-    #: How long the oldest marker that was counted had waited. Unit: seconds.
-    lag: float = field(default=0.0, compare=False)
-
-    def __add__(self, other: Report) -> Report:
-        sums = {each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)}
-        return Report(**sums | {"lag": max(self.lag, other.lag)})
 
 
 def aggregate_stale(
@@ -176,8 +130,8 @@ def aggregate(course_key: CourseKey, user_ids: Collection[int], *, only_stale: b
     except CourseNotFoundError as error:
         return fail(chunk, error)
     except CourseUnreadableError as error:
-        log.exception("Course %s cannot be read", course_key)
-        _fail_others(str(course_key), ordered, error.reason)
+        log.error("Course %s cannot be read", course_key, exc_info=without_text(error.reason))
+        fail_others(str(course_key), ordered, error.reason)
         return fail(chunk, error.reason)
     except OperationalError:
         log.warning("A chunk of %s is left for the next run", course_key, exc_info=True)
@@ -207,7 +161,7 @@ class CourseUnreadableError(CompletionAggregatorError):
         self.reason = reason
 
 
-@_persistent
+@persistent
 def _aggregate(course_key: CourseKey, user_ids: list[int], only_stale: bool) -> Report:
     course = _sync(course_key)
     if len(user_ids) > 1 and len(user_ids) * _count_aggregators(course) > _MAX_ROWS:
@@ -231,7 +185,9 @@ def _aggregate(course_key: CourseKey, user_ids: list[int], only_stale: bool) -> 
             written, deleted = changes.save()
             delete_markers([marker_id for user_id in seen for marker_id in markers[user_id].ids])
         lags = _lags([markers[user_id] for user_id in seen])
-        failed = _fail(Chunk(str(course_key), sorted(locked.keys() - seen)), UnknownUserError("There is no such user."))
+        failed = note_failure(
+            Chunk(str(course_key), sorted(locked.keys() - seen)), UnknownUserError("There is no such user.")
+        )
         if written or deleted:
             transaction.on_commit(lambda: forget_means(course_key), robust=True)
         # Even if nothing differs: somebody may have left.
@@ -288,50 +244,3 @@ def _lags(markers: Collection[_Markers]) -> list[float]:
     now = timezone.now()
     # The clocks of two machines differ.
     return [max((now - min(each.created)).total_seconds(), 0.0) for each in markers if each.created]
-
-
-@_persistent
-def fail(chunk: Chunk, error: Exception) -> Report:
-    """Note why learners could not be computed and when to try again, and end the claim on them."""
-    return _fail(chunk, error)
-
-
-def _fail_others(course_key: str, user_ids: Collection[int], error: Exception) -> None:
-    """Note it for everybody else who is due, too: they would be tried, and it would be logged, a chunk at a time."""
-    due = StaleCompletion.objects.filter(course_key=course_key).due(timezone.now(), conf.MAX_ATTEMPTS)
-    others = sorted(set(due.values_list("user_id", flat=True)).difference(user_ids))
-    for batch in in_batches(others):
-        # Who is claimed stays so, until the chunk is run or was lost.
-        _note_failure(StaleCompletion.objects.of(course_key, batch), error)
-
-
-def _fail(chunk: Chunk, error: Exception) -> Report:
-    if not chunk.user_ids:
-        return Report()
-    _note_failure(StaleCompletion.objects.of(*chunk), error)
-    release(chunk)
-    transaction.on_commit(lambda: _tell_failure(chunk, error), robust=True)
-    return Report(failed=len(chunk.user_ids))
-
-
-def _note_failure(markers: QuerySet[StaleCompletion], error: Exception) -> None:
-    reason = f"{type(error).__name__}: {error}"[:255]
-    now = timezone.now()
-    for attempts in sorted(set(markers.values_list("attempts", flat=True)), reverse=True):
-        delay = min(timedelta(seconds=conf.RETRY_DELAY) * 2 ** min(attempts, 16), _MAX_DELAY)
-        markers.filter(attempts=attempts).update(
-            attempts=min(attempts + 1, _MAX_ATTEMPTS), not_before=now + delay, last_error=reason
-        )
-
-
-def _tell_failure(chunk: Chunk, error: Exception) -> None:
-    learners = len(chunk.user_ids)
-    metrics.count_failure(error, learners)
-    some = ",".join(map(str, chunk.user_ids[:_MAX_TOLD]))
-    log_event(
-        *(log, logging.WARNING, "learners_failed"),
-        course=chunk.course_key,
-        learners=learners,
-        user_ids=some,
-        cause=type(error).__name__,
-    )
