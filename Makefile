@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
 BIN = $(VENV)/bin
+# At least 95 % of lines and branches. Faster than coverage.py, which lets the suite take almost twice as long.
+COVERED = --branch --source completion_aggregator,sample_lms --omit '*/migrations/*' --skip-covered --fail-under 95
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .PHONY: help demo demo-reset schema test test-browser screenshots test-openapi test-services test-mariadb test-postgresql test-tutor model fuzz soak quality docs messages bench upgrade clean
@@ -41,7 +43,7 @@ demo-reset:
 	rm -f demo.sqlite3 demo.sqlite3-shm demo.sqlite3-wal
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest --cov --cov-report=term-missing
+	$(BIN)/python -m slipcover $(COVERED) -m pytest
 
 test-browser: $(VENV)/browser.stamp
 	$(BIN)/python -m pytest tests/browser
@@ -92,4 +94,4 @@ upgrade:
 		requirements/dev.in --output-file requirements/dev.txt
 
 clean:
-	rm -rf build dist *.egg-info docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf build dist *.egg-info docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

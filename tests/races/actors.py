@@ -24,12 +24,11 @@ Truth = dict[str, dict[int, dict[str, tuple[float, float]]]]
 
 def start(actor: Actor, database: str, ready: Semaphore, until: Event, seed: int) -> None:
     """Connect this process to the database of the test, say so, then act."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
-    import django
     from django.conf import settings
+    from django.db import connection
 
+    assert connection.connection is None, "The process from which all are forked has a connection."
     settings.DATABASES["default"]["NAME"] = database
-    django.setup()
     ready.release()
     actor(until, seed)
 

@@ -32,7 +32,9 @@ pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
 SECONDS = float(os.environ.get("RACE_SECONDS", "6"))
 KILLS = int(os.environ.get("RACE_KILLS", "100"))
-spawn = multiprocessing.get_context("spawn")
+#: Nothing of the connections and threads of this process is in the others, and none takes seconds to start.
+forked = multiprocessing.get_context("forkserver")
+forked.set_forkserver_preload(["tests.races.preloaded"])
 
 
 @pytest.fixture
@@ -45,15 +47,15 @@ def learners() -> list[Any]:
 @contextmanager
 def running(*cast: actors.Actor) -> Iterator[list[Any]]:
     """Let the actors run in processes of their own; afterwards each must have ended by itself, without an error."""
-    ready, until = spawn.Semaphore(0), spawn.Event()
+    ready, until = forked.Semaphore(0), forked.Event()
     name = connection.settings_dict["NAME"]
     processes = [
-        spawn.Process(target=actors.start, args=(actor, name, ready, until, seed)) for seed, actor in enumerate(cast)
+        forked.Process(target=actors.start, args=(actor, name, ready, until, seed)) for seed, actor in enumerate(cast)
     ]
     for process in processes:
         process.start()
     try:
-        # They take seconds to start: the race begins when all are there.
+        # The race begins when all are there.
         assert all(ready.acquire(timeout=60) for _ in processes)
         yield processes
     finally:
