@@ -357,7 +357,6 @@ BAD_KEYS = {
     "slashes": "///",
     "half a key": "course-v1:Org+Course",
     "prefix only": "course-v1:",
-    "longer than the column": f"course-v1:Org+Course+{'R' * 235}",
     "library": "library-v1:Org+Lib",
     "new library": "lib:Org:lib",
     "block": key("html/h1"),
