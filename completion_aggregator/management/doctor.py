@@ -18,7 +18,7 @@ from django.core import checks
 from django.core.cache import cache
 from django.db import DatabaseError, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 from django.db.models import CharField, Exists, OuterRef
 from django.utils import timezone
 from kombu.exceptions import OperationalError
@@ -158,10 +158,11 @@ def check_database() -> Told:
     connection = _connection()
     connection.ensure_connection()
     version = ".".join(map(str, connection.get_database_version()))
-    executor = MigrationExecutor(connection)
-    targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] == APP]
-    if plan := [migration.name for migration, _ in executor.migration_plan(targets) if migration.app_label == APP]:
-        yield error(f"Migrations were not run: {', '.join(plan)}. Run manage.py migrate.")
+    loader = MigrationLoader(connection)
+    plan = loader.graph.forwards_plan(loader.graph.leaf_nodes(APP)[0])
+    missing = [name for app, name in plan if app == APP and (app, name) not in loader.applied_migrations]
+    if missing:
+        yield error(f"Migrations were not run: {', '.join(missing)}. Run manage.py migrate.")
     isolation = _isolation_level(connection)
     if isolation == "READ UNCOMMITTED":
         yield error(
@@ -173,7 +174,7 @@ def check_database() -> Told:
             f"Transactions are {isolation}: they lock more than they must, and chunks are begun again. Set "
             "isolation_level in the OPTIONS of the database to read committed, which is Django's default."
         )
-    if not plan and isolation in (None, "READ COMMITTED"):
+    if not missing and isolation in (None, "READ COMMITTED"):
         yield well(f"{connection.display_name} {version}, all migrations are run.")
 
 
