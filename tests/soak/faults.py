@@ -44,6 +44,8 @@ class Faults:
             Fault("database killed", True, lambda: restart(servers.database)),
             Fault("connections cut", True, servers.database.cut_connections),
             Fault("cache emptied", False, lambda: servers.redis.flush(1)),
+            # The switches of edx-completion are read from it.
+            Fault("cache killed", True, lambda: restart(servers.redis)),
             Fault("clocks an hour off", False, self._skew),
         ]
 
