@@ -15,9 +15,9 @@ tests() { "$python" -m pytest --quiet -m "$@"; }
 
 echo "== $2: the suite"
 # Where nothing is stored, and how Open edX loads the plugin, is the same on every database.
-tests "not services and not anywhere" --ignore=tests/plugin --ignore=tests/unit
+tests "not services and not anywhere" --ignore=tests/plugin --ignore=tests/unit --create-db --reuse-db
 echo "== $2: races and workers"
-tests services --ignore=tests/differential --ignore=tests/swap -k "not $other"
+tests services --ignore=tests/differential --ignore=tests/swap -k "not $other" --reuse-db
 echo "== side by side with 4.5.0: $peer"
 [[ $peer != swap ]] || unset DATABASE_URL # it has databases of its own
 tests services "tests/$peer"
