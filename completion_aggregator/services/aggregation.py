@@ -130,7 +130,7 @@ def aggregate(course_key: CourseKey, user_ids: Collection[int], *, only_stale: b
     except CourseNotFoundError as error:
         return fail(chunk, error)
     except CourseUnreadableError as error:
-        log.error("Course %s cannot be read", course_key, exc_info=without_text(error.reason))
+        log.exception("Course %s cannot be read", course_key)
         fail_others(str(course_key), ordered, error.reason)
         return fail(chunk, error.reason)
     except OperationalError:

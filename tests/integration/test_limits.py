@@ -74,6 +74,7 @@ def test_its_learners_fail_with_the_reason_which_is_logged_once(
 
     # The first chunk; the others are not tried.
     assert (report.failed, report.learners, len(caplog.records)) == (1, 0, 1)
+    assert f"CourseTreeError: {refused}" in caplog.text
     assert StaleCompletion.objects.filter(attempts=1).exclude(not_before=None).count() == 5
     ((cause, markers, given_up),) = get_status().failures
     assert cause.startswith(f"CourseTreeError: {refused}")
