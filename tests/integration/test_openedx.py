@@ -739,12 +739,12 @@ class TestExplaining(TestCase):
             unknown = {each.block_type for each in told if each.standing.reason == Reason.HIDDEN}
             assert unknown <= {"split_test", "problem"}
 
-    @settings(max_examples=5)
+    @settings(max_examples=10)
     @given(courses(is_individual=False))
     def test_to_an_audience(self, blocks: list[StoredBlock]) -> None:
         self.assert_what_is_counted_is_what_counts(blocks)
 
-    @settings(max_examples=5)
+    @settings(max_examples=10)
     @given(courses(is_individual=True))
     def test_in_a_course_that_draws_content_for_each_learner(self, blocks: list[StoredBlock]) -> None:
         self.assert_what_is_counted_is_what_counts(blocks)

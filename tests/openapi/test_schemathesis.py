@@ -13,7 +13,7 @@ from tests.openapi.description import operations
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 #: At most so many random questions to each operation, besides those that are made one by one from its description.
-EXAMPLES = 8
+EXAMPLES = 15
 
 
 ACCOUNTS = ["staff", "learner"]

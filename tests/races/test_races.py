@@ -30,7 +30,7 @@ from tests.truth import assert_stored_is_computed, computed
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
-SECONDS = float(os.environ.get("RACE_SECONDS", "4"))
+SECONDS = float(os.environ.get("RACE_SECONDS", "6"))
 KILLS = int(os.environ.get("RACE_KILLS", "100"))
 #: Nothing of the connections and threads of this process is in the others, and none takes seconds to start.
 forked = multiprocessing.get_context("forkserver")
